@@ -1,0 +1,63 @@
+//! Acknowledges many deliveries at once.
+
+use std::sync::Arc;
+
+use crate::{Delivery, Error, ErrorKind, Receipt, Settlement};
+
+/// What became of deliveries that were acknowledged together.
+#[derive(Debug)]
+#[must_use = "deliveries in `failed` are not acknowledged and come back unless acknowledged again"]
+pub struct AckReport {
+    /// How many are acknowledged.
+    pub acked: usize,
+    /// Those that are not, each with its error: acknowledge them again, or drop them and get them again.
+    pub failed: Vec<(Delivery, Error)>,
+}
+
+impl AckReport {
+    /// All acknowledged, or the first error; what failed is dropped and comes back when its lease ends.
+    ///
+    /// # Errors
+    ///
+    /// The error of the first delivery that is not acknowledged.
+    pub fn into_result(self) -> crate::Result<usize> {
+        match self.failed.into_iter().next() {
+            Some((_, error)) => Err(error),
+            None => Ok(self.acked),
+        }
+    }
+}
+
+/// Acknowledges deliveries, of one consumer or of several, in one call per consumer.
+///
+/// Only the named ones are acknowledged, whatever their order.
+///
+/// # Cancel safety
+///
+/// Dropping the future leaves open which of the deliveries are acknowledged; the others come back when their lease ends.
+pub async fn ack_all(deliveries: Vec<Delivery>) -> AckReport {
+    let mut report = AckReport { acked: 0, failed: Vec::new() };
+    let mut rest = deliveries;
+    while let Some(first) = rest.first() {
+        let settler = Arc::clone(first.settler());
+        let (mine, others): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|delivery| Arc::ptr_eq(delivery.settler(), &settler));
+        let receipts: Vec<Receipt> = mine.iter().map(|delivery| delivery.receipt().clone()).collect();
+        let mut outcomes = settler.settle(&receipts, &Settlement::Ack).await.into_iter();
+        for mut delivery in mine {
+            match outcomes.next().unwrap_or_else(|| Err(no_outcome())) {
+                Ok(()) => {
+                    delivery.disarm();
+                    report.acked += 1;
+                }
+                Err(error) => report.failed.push((delivery, error)),
+            }
+        }
+        rest = others;
+    }
+    report
+}
+
+fn no_outcome() -> Error {
+    Error::new(ErrorKind::Backend, "ack", "the backend reported no outcome for the delivery")
+}

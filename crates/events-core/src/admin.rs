@@ -1,0 +1,161 @@
+//! What operators and tests see of a stream: history, groups and dead letters, without taking part.
+
+use std::fmt::Debug;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use crate::{Capabilities, DeadLetter, Event, MessageId, Result, StartFrom};
+
+/// One event of a stream's history.
+#[derive(Debug)]
+pub struct Record {
+    /// Its id, which is its position.
+    pub message_id: MessageId,
+    /// When the broker accepted it.
+    pub published_at: OffsetDateTime,
+    /// The event, or why its bytes are none.
+    pub event: Result<Event>,
+}
+
+/// How far a consumer group is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GroupStatus {
+    /// The group's name.
+    pub name: String,
+    /// Events never delivered to the group; `None` where the broker cannot tell.
+    pub lag: Option<u64>,
+    /// Events delivered and neither acknowledged nor dead-lettered, those that wait for their next attempt included.
+    pub pending: u64,
+    /// Time since the oldest pending event was last delivered; `None` when nothing is pending.
+    pub oldest_pending: Option<Duration>,
+}
+
+impl GroupStatus {
+    /// The status of one group; called by backends.
+    pub fn new(
+        name: impl Into<String>,
+        lag: Option<u64>,
+        pending: u64,
+        oldest_pending: Option<Duration>,
+    ) -> Self {
+        Self { name: name.into(), lag, pending, oldest_pending }
+    }
+}
+
+/// Looks at one stream from outside.
+///
+/// Reading marks, leases and acknowledges nothing; only [`redrive`](Self::redrive) and [`purge`](Self::purge) change
+/// anything, and only dead letters.
+#[async_trait]
+pub trait EventAdmin: Debug + Send + Sync + 'static {
+    /// What the backend can do, and its limits.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Reads history: up to `max` events from `from` on, oldest first, waiting up to `wait` for the first.
+    ///
+    /// Read on with [`StartFrom::After`] the last id. From [`StartFrom::Latest`] only what is published during the call
+    /// is seen; with a `wait` of zero that is nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) without [`replay`](Capabilities::replay);
+    /// [`InvalidConfig`](crate::ErrorKind::InvalidConfig) for an id the backend cannot have given.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    async fn read(&self, from: &StartFrom, max: NonZeroUsize, wait: Duration) -> Result<Vec<Record>>;
+
+    /// The id of the newest event of the stream, for reading on from there; `None` when the stream never had one.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) without [`replay`](Capabilities::replay).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    async fn last_id(&self) -> Result<Option<MessageId>>;
+
+    /// What `group` would be given now, in the order of the stream: events whose lease has ended and events never delivered.
+    ///
+    /// Looks on after `after`. Where the group does not exist it is taken to start at `start_from`; it is not created.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    async fn peek(
+        &self,
+        group: &str,
+        start_from: &StartFrom,
+        after: Option<&MessageId>,
+        max: NonZeroUsize,
+    ) -> Result<Vec<Record>>;
+
+    /// How far each group of the stream is, ordered by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) where the broker keeps no groups.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    async fn groups(&self) -> Result<Vec<GroupStatus>>;
+
+    /// Up to `max` dead letters of the stream, of all its groups, oldest first, after `after`.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) without [`dead_letters`](Capabilities::dead_letters).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    async fn dead_letters(&self, after: Option<&MessageId>, max: NonZeroUsize) -> Result<Vec<DeadLetter>>;
+
+    /// Gives dead letters back to the group they failed in, with attempts from 1, and returns how many.
+    ///
+    /// Where the broker no longer has the original, the event is appended to the stream again and every group gets it.
+    /// Ids that are no dead letters are passed over.
+    ///
+    /// # Errors
+    ///
+    /// As [`dead_letters`](Self::dead_letters). After a transient error each named dead letter is either still one or
+    /// given back, at worst both; none is lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// As after a transient error.
+    async fn redrive(&self, ids: &[MessageId]) -> Result<u64>;
+
+    /// Deletes dead letters for good and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// As [`dead_letters`](Self::dead_letters).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open which are deleted.
+    async fn purge(&self, ids: &[MessageId]) -> Result<u64>;
+
+    /// Lets go of the connection. Closing twice is fine.
+    ///
+    /// # Errors
+    ///
+    /// When the backend reports one; the connection is gone all the same.
+    ///
+    /// # Cancel safety
+    ///
+    /// Closing again waits for the rest.
+    async fn close(&self) -> Result<()>;
+}

@@ -1,0 +1,45 @@
+//! The event model, the traits and the wire codec: what every backend, runtime and binary agrees on.
+
+#![doc = include_str!("../README.md")]
+
+mod builder;
+mod event;
+mod event_type;
+mod headers;
+mod timestamp;
+pub mod wire;
+
+mod ack_all;
+mod admin;
+mod consumer;
+mod dead_letter;
+mod delivery;
+mod message_id;
+mod options;
+mod publisher;
+mod report;
+mod settler;
+
+mod capabilities;
+mod error;
+mod secret;
+
+pub use ack_all::{AckReport, ack_all};
+pub use admin::{EventAdmin, GroupStatus, Record};
+pub use builder::EventBuilder;
+pub use capabilities::{Capabilities, DEFAULT_MAX_EVENT_BYTES};
+pub use consumer::{EventConsumer, EventConsumerExt};
+pub use dead_letter::{DeadLetter, DeadLetterReason};
+pub use delivery::{Delivery, DeliveryParts};
+pub use error::{Error, ErrorKind, Result};
+pub use event::Event;
+pub use headers::Headers;
+pub use message_id::MessageId;
+pub use options::{ConsumerOptions, StartFrom};
+pub use publisher::{EventPublisher, EventPublisherExt};
+pub use report::PublishReport;
+pub use secret::Secret;
+pub use settler::{Receipt, Settlement, Settler};
+
+/// Marks an implementation of the traits of this crate; re-exported so that a backend needs no dependency of its own.
+pub use async_trait::async_trait;
