@@ -87,7 +87,8 @@ fn from_number(number: f64) -> Option<OffsetDateTime> {
     if !microseconds.is_finite() {
         return None;
     }
-    in_utc(OffsetDateTime::from_unix_timestamp_nanos(microseconds as i128 * 1_000).ok()?)
+    let nanoseconds = (microseconds as i128).checked_mul(1_000)?;
+    in_utc(OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()?)
 }
 
 fn in_utc(timestamp: OffsetDateTime) -> Option<OffsetDateTime> {

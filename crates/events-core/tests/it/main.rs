@@ -1,0 +1,7 @@
+//! What events-core promises, seen from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
+
+mod adr018;
+mod round_trip;
+mod settling;
