@@ -1,0 +1,150 @@
+//! `cargo xtask integration`: unit, documentation, conformance and whole-system tests, with real servers.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::cargo::cargo;
+use crate::test_env::TestEnv;
+use crate::{command, flags};
+
+const HELP: &str = "\
+Usage: cargo xtask integration [--only <package>]... [<name>] [-- <arguments of cargo test>...]
+
+Runs every test with real servers. Each test that needs a server starts one of its own on a free port; nothing is left
+running. With --only just the tests of these packages; the name and what follows -- go to `cargo test`.
+
+Servers: the program in EVENTS_TEST_REDIS_SERVER; else redis-server on the PATH; else the one in the image that
+docker-compose.yml names, if a container engine answers; else Debian's redis-tools is installed (as root, or with sudo
+that asks nothing) or the command to do so is printed. Tests that do not disturb their server use the address in
+EVENTS_TEST_REDIS_URL when it is set. Python packages go into a virtual environment below target/test-env, unless
+EVENTS_TEST_PYTHON names an interpreter that has them.
+";
+
+pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<()> {
+    use lexopt::prelude::{Long, Value};
+    let mut selection = Selection::default();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("only") => selection.packages.push(arguments.value()?),
+            Value(value) => selection.arguments.push(value),
+            other => return flags::help_or_refuse(other, HELP),
+        }
+    }
+    run_tests(&selection)
+}
+
+/// Which tests to run; all of them by default.
+#[derive(Debug, Default)]
+pub(crate) struct Selection {
+    packages: Vec<OsString>,
+    arguments: Vec<OsString>,
+}
+
+/// Prepares the servers, builds the programs the whole-system tests start, and runs the tests.
+pub(crate) fn run_tests(selection: &Selection) -> Result<()> {
+    let environment = TestEnv::prepare()?;
+    build()?;
+    let mut tests = cargo(["test", "--all-features", "--no-fail-fast"]);
+    if selection.packages.is_empty() {
+        tests.arg("--workspace");
+    }
+    for package in &selection.packages {
+        tests.arg("--package").arg(package);
+    }
+    tests.args(&selection.arguments);
+    environment.apply(&mut tests);
+    let (tally, passed) = run_and_count(&mut tests)?;
+
+    println!("\n── what ran against what");
+    for line in environment.report() {
+        println!("{line}");
+    }
+    println!("SQLite: the version bundled with rusqlite, on files in temporary directories");
+    println!(
+        "{} test programs: {} tests passed, {} failed, {} ignored",
+        tally.programs, tally.passed, tally.failed, tally.ignored
+    );
+    if !passed || tally.failed > 0 {
+        bail!("tests failed");
+    }
+    if tally.passed == 0 {
+        bail!("no test ran");
+    }
+    Ok(())
+}
+
+/// Builds tests and programs in one go: the programs then have the same features as the libraries under test, and
+/// nothing is compiled twice.
+fn build() -> Result<()> {
+    command::run(&mut cargo([
+        "build",
+        "--workspace",
+        "--all-features",
+        "--bins",
+        "--lib",
+        "--tests",
+        "--examples",
+    ]))
+}
+
+/// What `cargo test` said in its result lines.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally {
+    programs: usize,
+    passed: usize,
+    failed: usize,
+    ignored: usize,
+}
+
+impl Tally {
+    /// Counts a line such as `test result: ok. 7 passed; 0 failed; 1 ignored; …`; other lines are no concern.
+    fn count(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else { return };
+        self.programs += 1;
+        for part in result.split([';', '.']) {
+            let mut words = part.split_whitespace();
+            let number = words.next().and_then(|word| word.parse::<usize>().ok()).unwrap_or_default();
+            match words.next() {
+                Some("passed") => self.passed += number,
+                Some("failed") => self.failed += number,
+                Some("ignored") => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Runs the tests with their output on this terminal, line by line, and counts the results.
+fn run_and_count(tests: &mut Command) -> Result<(Tally, bool)> {
+    let shown = command::shown(tests);
+    let mut child = tests.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot run {shown}"))?;
+    let output = child.stdout.take().context("the output of cargo test is piped")?;
+    let mut tally = Tally::default();
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line.context("cannot read the output of cargo test")?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        tally.count(&line);
+    }
+    let status = child.wait().context("cannot wait for cargo test")?;
+    Ok((tally, status.success()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tally;
+
+    #[test]
+    fn counts_result_lines_only() {
+        let mut tally = Tally::default();
+        tally.count(
+            "test result: ok. 7 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s",
+        );
+        tally.count("test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.02s");
+        tally.count("test says_9_passed ... ok");
+        assert_eq!(tally, Tally { programs: 2, passed: 9, failed: 3, ignored: 1 });
+    }
+}

@@ -1,0 +1,96 @@
+//! What the tests need besides the Rust toolchain: found, or provided below `target/test-env`, never outside unasked.
+
+mod compose;
+mod debian;
+mod python;
+mod redis;
+
+use std::env;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::command;
+
+/// A program and how it was come by.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    /// What it says it is.
+    pub(crate) version: String,
+    /// How it was come by, for the report.
+    pub(crate) origin: &'static str,
+}
+
+/// Everything the tests are given.
+#[derive(Debug)]
+pub(crate) struct TestEnv {
+    redis_server: Program,
+    redis_url: Option<String>,
+    python: Program,
+}
+
+impl TestEnv {
+    /// Finds, starts or installs what the tests use. Idempotent; two runs at once take turns.
+    pub(crate) fn prepare() -> Result<Self> {
+        let folder = command::root().join("target/test-env");
+        fs::create_dir_all(folder.join("bin"))
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+        let _turn = take_turn(&folder)?;
+        let redis_server = redis::provide(&folder)?;
+        let python = python::provide(&folder)?;
+        let redis_url = env::var("EVENTS_TEST_REDIS_URL").ok().filter(|url| !url.is_empty());
+        Ok(Self { redis_server, redis_url, python })
+    }
+
+    /// Hands everything to a test run.
+    pub(crate) fn apply(&self, command: &mut Command) {
+        command.env("EVENTS_TEST_REDIS_SERVER", &self.redis_server.path);
+        command.env("EVENTS_TEST_PYTHON", &self.python.path);
+    }
+
+    /// What the tests run against, a line each. An address may hold a password, so it is not shown.
+    pub(crate) fn report(&self) -> Vec<String> {
+        let line = |what: &str, program: &Program| {
+            format!("{what}: {} ({}, {})", program.version, program.origin, program.path.display())
+        };
+        let mut lines = vec![line("Redis, servers of the tests' own", &self.redis_server)];
+        if self.redis_url.is_some() {
+            lines.push("Redis, shared: the address in EVENTS_TEST_REDIS_URL".to_owned());
+        }
+        lines.push(line("Python", &self.python));
+        lines
+    }
+}
+
+/// Holds the folder's lock until the returned file is dropped, also when this process dies.
+fn take_turn(folder: &Path) -> Result<File> {
+    let path = folder.join("install.lock");
+    let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            println!("another run prepares the test environment; waiting for it");
+        }
+        Err(TryLockError::Error(error)) => return Err(error).context("cannot lock the test environment"),
+    }
+    file.lock().context("cannot lock the test environment")?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_runs_take_turns() {
+        let folder = tempfile::tempdir().unwrap();
+        let turn = take_turn(folder.path()).unwrap();
+        let other = File::open(folder.path().join("install.lock")).unwrap();
+        assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)));
+        drop(turn);
+        assert!(other.try_lock().is_ok());
+    }
+}

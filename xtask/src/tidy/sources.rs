@@ -1,0 +1,117 @@
+//! What every file of the project keeps: a first line that says what it is for, a length one can read, clean ends of lines,
+//! and nothing of the machine it was written on.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::command;
+
+/// A file longer than this holds more than one noun.
+const LONGEST: usize = 400;
+
+/// Beginnings of paths that exist on one machine only. Split, so that this file passes its own rule.
+const MACHINE_PATHS: &[&str] = &[concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
+
+/// Real bytes, kept as they came.
+const DATA: &[&str] = &[".jsonl", ".bin"];
+
+pub(super) fn check() -> Result<Vec<String>> {
+    // Files that are not ignored, committed or about to be.
+    let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let files = command::output(Command::new("git").args(list).current_dir(command::root()))?;
+    let mut broken = Vec::new();
+    for name in files.split_terminator('\0') {
+        let path = command::root().join(name);
+        if !path.is_file() {
+            continue;
+        }
+        let bytes = fs::read(&path).with_context(|| format!("cannot read {name}"))?;
+        if let Ok(text) = String::from_utf8(bytes) {
+            broken.extend(rules(name, &text));
+        }
+    }
+    Ok(broken)
+}
+
+fn rules(name: &str, text: &str) -> Vec<String> {
+    let mut broken = Vec::new();
+    if name.ends_with(".rs") {
+        if !text.starts_with("//! ") {
+            broken.push(format!("{name}:1: does not begin with a `//!` line that says what it is for"));
+        }
+        let length = text.lines().count();
+        if length > LONGEST {
+            broken.push(format!("{name}: {length} lines; above {LONGEST} it holds more than one noun"));
+        }
+    }
+    let is_data = DATA.iter().any(|ending| name.ends_with(ending));
+    for (number, line) in text.lines().enumerate() {
+        let place = || format!("{name}:{}", number + 1);
+        if !is_data && line.ends_with([' ', '\t', '\r']) {
+            broken.push(format!("{}: trailing white space", place()));
+        }
+        if let Some(path) = MACHINE_PATHS.iter().find(|path| line.contains(**path)) {
+            broken.push(format!("{}: a path of one machine: {path}", place()));
+        }
+        if name.starts_with("crates/") && name.contains("/src/") && reads_outside_its_crate(line) {
+            broken.push(format!("{}: reads a file that is not in its package", place()));
+        }
+    }
+    broken
+}
+
+/// From `src/` one step up is the crate's own folder, a second one leaves it; modules in folders write `concat!` with
+/// `CARGO_MANIFEST_DIR`.
+fn reads_outside_its_crate(line: &str) -> bool {
+    ["include_str!(\"../../", "include_bytes!(\"../../"].iter().any(|outside| line.contains(outside))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FINE: &str = "//! What it is for.\n\nfn main() {}\n";
+
+    #[test]
+    fn a_clean_file_passes() {
+        assert_eq!(rules("src/main.rs", FINE), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_rust_file_says_what_it_is_for() {
+        assert_eq!(rules("src/main.rs", "fn main() {}\n").len(), 1);
+        assert_eq!(rules("src/main.rs", "").len(), 1);
+        assert!(rules("script.py", "print()\n").is_empty());
+    }
+
+    #[test]
+    fn long_files_are_refused() {
+        let text = format!("//! Long.\n{}", "\n".repeat(LONGEST - 1));
+        assert!(rules("src/a.rs", &text).is_empty());
+        assert_eq!(rules("src/a.rs", &format!("{text}\n")).len(), 1);
+    }
+
+    #[test]
+    fn trailing_white_space_is_refused_outside_data() {
+        assert_eq!(rules("README.md", "one \ntwo\t\nthree\n").len(), 2);
+        assert_eq!(rules("README.md", "one\r\n").len(), 0, "`lines` takes the line end whole");
+        assert!(rules("wire/real.jsonl", "{} \n").is_empty());
+    }
+
+    #[test]
+    fn paths_of_one_machine_are_refused() {
+        for path in MACHINE_PATHS {
+            assert_eq!(rules("README.md", &format!("see {path}x\n")).len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_package_holds_what_it_reads() {
+        let line = "const A: &str = include_str!(\"../../README.md\");\n";
+        assert_eq!(rules("crates/a/src/lib.rs", &format!("{FINE}{line}")).len(), 1);
+        let line = "const A: &str = include_str!(\"../README.md\");\n";
+        assert!(rules("crates/a/src/lib.rs", &format!("{FINE}{line}")).is_empty());
+    }
+}
