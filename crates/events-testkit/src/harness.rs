@@ -1,12 +1,15 @@
 //! What the suite needs of a backend under test.
 
 use std::fmt::Debug;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use events_core::wire::RawMessage;
 use events_core::{ConsumerOptions, EventAdmin, EventConsumer, EventPublisher, MessageId};
+
+use crate::scene::poll_times;
 
 /// A backend under test, with its server.
 ///
@@ -34,6 +37,20 @@ pub trait Harness: Debug + Send + Sync {
 
     /// Causes a fault; `false` when this backend has no such fault, and then nothing happened.
     async fn cause(&self, fault: Fault<'_>) -> bool;
+
+    /// Delivers what `group` would be given now to a consumer that dies before it looks at any of it.
+    ///
+    /// The default opens a consumer, drops a `receive` in the middle and the consumer after it, which leaves open whether
+    /// anything was delivered. A backend that can do it for certain, by speaking to its broker directly, should.
+    async fn strand(&self, stream: &str, options: ConsumerOptions) {
+        let mut consumer = self.consumer(stream, options).await;
+        poll_times(3, consumer.receive(NonZeroUsize::MAX, Duration::from_secs(5))).await;
+    }
+
+    /// How many consumer names the broker keeps for `group`; `None` where it keeps none or cannot tell.
+    async fn consumer_names(&self, _stream: &str, _group: &str) -> Option<usize> {
+        None
+    }
 
     /// Numbers of the cases this backend cannot show, each with the reason; a case that is named here and can be shown
     /// fails, and so does one that is not named and cannot.

@@ -1,5 +1,14 @@
 //! The conformance suite of `events`: one function per rule, run by every backend against its own harness.
 
+#![doc = include_str!("../README.md")]
+
 mod harness;
+mod scene;
+mod suite;
+
+pub mod basics;
+pub mod failure;
+pub mod settling;
 
 pub use harness::{Fault, Harness, Shown};
+pub use suite::run;
