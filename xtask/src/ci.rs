@@ -9,6 +9,7 @@ use crate::demo::{self, Build};
 use crate::integration::{self, Selection};
 use crate::metadata::{Package, Workspace};
 use crate::phases::Phases;
+use crate::test_env::openssl;
 use crate::{command, flags, tidy};
 
 const HELP: &str = "\
@@ -30,6 +31,7 @@ pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
         toolchain(&workspace)?;
         Ok(workspace)
     })?;
+    phases.run("system libraries", || openssl::provide(&workspace))?;
     phases.run("formatting", || command::run(&mut cargo(["fmt", "--all", "--check"])))?;
     phases.run("tidy", || tidy::check(&workspace))?;
     phases.run("clippy", clippy)?;

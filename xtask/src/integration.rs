@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::cargo::cargo;
-use crate::test_env::TestEnv;
+use crate::metadata::Workspace;
+use crate::test_env::{TestEnv, openssl};
 use crate::{command, flags};
 
 const HELP: &str = "\
@@ -36,6 +37,9 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<()> {
     run_tests(&selection)
 }
 
+/// The package whose tests start the programs.
+const SYSTEM_TESTS: &str = "events-system-tests";
+
 /// Which tests to run; all of them by default.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
@@ -45,8 +49,9 @@ pub(crate) struct Selection {
 
 /// Prepares the servers, builds the programs the whole-system tests start, and runs the tests.
 pub(crate) fn run_tests(selection: &Selection) -> Result<()> {
+    openssl::provide(&Workspace::load()?)?;
     let environment = TestEnv::prepare()?;
-    build()?;
+    build(selection)?;
     let mut tests = cargo(["test", "--all-features", "--no-fail-fast"]);
     if selection.packages.is_empty() {
         tests.arg("--workspace");
@@ -76,18 +81,18 @@ pub(crate) fn run_tests(selection: &Selection) -> Result<()> {
     Ok(())
 }
 
-/// Builds tests and programs in one go: the programs then have the same features as the libraries under test, and
-/// nothing is compiled twice.
-fn build() -> Result<()> {
-    command::run(&mut cargo([
-        "build",
-        "--workspace",
-        "--all-features",
-        "--bins",
-        "--lib",
-        "--tests",
-        "--examples",
-    ]))
+/// Builds the programs that the whole-system tests start. Tests and programs are built in one go, so that both have the
+/// same features and nothing is compiled twice.
+fn build(selection: &Selection) -> Result<()> {
+    let mut build = cargo(["build", "--all-features", "--bins", "--lib", "--tests", "--examples"]);
+    if selection.packages.is_empty() {
+        build.arg("--workspace");
+    } else if selection.packages.iter().any(|package| package == SYSTEM_TESTS) {
+        build.args(["--package", SYSTEM_TESTS, "--package", "event-log-sink", "--package", "events-cli"]);
+    } else {
+        return Ok(());
+    }
+    command::run(&mut build)
 }
 
 /// What `cargo test` said in its result lines.

@@ -2,6 +2,7 @@
 
 mod compose;
 mod debian;
+pub(crate) mod openssl;
 mod python;
 mod redis;
 
