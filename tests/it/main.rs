@@ -1,0 +1,10 @@
+//! The system as its users meet it: two binaries, real brokers, real signals.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
+
+mod broker;
+mod faults;
+mod interrupted;
+mod main_job;
+mod output;
+mod python;
