@@ -67,7 +67,9 @@ pub(crate) fn run_tests(selection: &Selection) -> Result<()> {
     for line in environment.report() {
         println!("{line}");
     }
-    println!("SQLite: the version bundled with rusqlite, on files in temporary directories");
+    if selection.packages.is_empty() {
+        println!("SQLite: the version bundled with rusqlite, on files in temporary directories");
+    }
     println!(
         "{} test programs: {} tests passed, {} failed, {} ignored",
         tally.programs, tally.passed, tally.failed, tally.ignored
