@@ -106,7 +106,7 @@ fn feature_sets(package: &Package) -> Vec<Vec<&str>> {
 /// error. What was packed is not built once more: the steps before built the same sources with every feature alone, and
 /// `tidy` refuses a source that reads files from outside its crate.
 fn packages(workspace: &Workspace) -> Result<()> {
-    let mut package = cargo(["package", "--no-verify", "--allow-dirty", "--quiet"]);
+    let mut package = cargo(["package", "--no-verify", "--allow-dirty"]);
     for published in workspace.packages.iter().filter(|package| package.publishable) {
         package.arg("--package").arg(&published.name);
     }

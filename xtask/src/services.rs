@@ -7,17 +7,29 @@ pub(crate) struct Backend {
     pub(crate) feature: &'static str,
     /// The URL schemes that choose it; each stands in the first column of the README's table.
     pub(crate) schemes: &'static [&'static str],
+    /// Further schemes that mean the same; the README may name them.
+    pub(crate) aliases: &'static [&'static str],
     /// The services of `docker-compose.yml` that can serve it; none for a backend without a server.
     pub(crate) services: &'static [&'static str],
 }
 
 /// Every backend of the workspace.
 pub(crate) const BACKENDS: &[Backend] = &[
-    Backend { feature: "memory", schemes: &["memory:"], services: &[] },
-    Backend { feature: "sqlite", schemes: &["sqlite:"], services: &[] },
+    Backend { feature: "memory", schemes: &["memory:"], aliases: &[], services: &[] },
+    Backend { feature: "sqlite", schemes: &["sqlite:"], aliases: &[], services: &[] },
     Backend {
         feature: "redis",
         schemes: &["redis://", "rediss://", "redis-cluster://", "redis-sentinel://"],
+        aliases: &[
+            "rediss-cluster://",
+            "rediss-sentinel://",
+            "valkey://",
+            "valkeys://",
+            "valkey-cluster://",
+            "valkeys-cluster://",
+            "valkey-sentinel://",
+            "valkeys-sentinel://",
+        ],
         services: &["redis", "valkey"],
     },
 ];
