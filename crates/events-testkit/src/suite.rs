@@ -24,12 +24,15 @@ pub fn run<H: Harness>(
         .enable_all()
         .build()
         .expect("a runtime for the case");
-    let outcome = runtime.block_on(tokio::time::timeout(HANG_GUARD, async {
-        let harness = harness().await;
-        let shown = case(&harness).await;
-        let declared = harness.not_shown().iter().find(|(declared, _)| *declared == number);
-        (shown, declared.map(|(_, reason)| *reason))
-    }));
+    let outcome = runtime.block_on(async {
+        let shown = async {
+            let harness = harness().await;
+            let shown = case(&harness).await;
+            let declared = harness.not_shown().iter().find(|(declared, _)| *declared == number);
+            (shown, declared.map(|(_, reason)| *reason))
+        };
+        tokio::time::timeout(HANG_GUARD, shown).await
+    });
     // What a backend left running must not keep the test from ending.
     runtime.shutdown_background();
     match outcome {
