@@ -15,27 +15,38 @@ use crate::{Error, ErrorKind, Event, Headers, Result};
 /// Room for the keys, the timestamp, the id and a version of usual length.
 const FRAME_BYTES: usize = 192;
 
-/// Writes the body. The fields come in the order Python writes them; `id`, which it does not know, comes last.
+/// Writes the body to a buffer of its own.
 pub(super) fn encode(event: &Event) -> Vec<u8> {
-    let payload = event.payload.get();
-    let mut out =
-        Vec::with_capacity(FRAME_BYTES + event.event_type.len() + event.source.len() + payload.len());
+    let names = event.event_type.len() + event.source.len();
+    let mut out = Vec::with_capacity(FRAME_BYTES + names + event.payload.get().len());
+    append_body(&mut out, event);
+    out
+}
+
+/// Appends the event's JSON body to a buffer the caller keeps.
+///
+/// The fields come in the order Python writes them; `id`, which it does not know, comes last.
+pub fn append_body(out: &mut Vec<u8>, event: &Event) {
     out.extend_from_slice(b"{\"version\":");
-    write_json(&mut out, &event.version);
+    write_json(out, &event.version);
     out.extend_from_slice(b",\"event_type\":");
-    write_json(&mut out, &event.event_type);
+    write_json(out, &event.event_type);
     out.extend_from_slice(b",\"source\":");
-    write_json(&mut out, &event.source);
+    write_json(out, &event.source);
     out.extend_from_slice(b",\"timestamp\":\"");
-    timestamp::write(&mut out, event.timestamp);
+    timestamp::write(out, event.timestamp);
     out.extend_from_slice(b"\",\"payload\":");
-    out.extend_from_slice(payload.as_bytes());
+    out.extend_from_slice(event.payload.get().as_bytes());
     if let Some(id) = &event.id {
         out.extend_from_slice(b",\"id\":");
-        write_json(&mut out, id);
+        write_json(out, id);
     }
     out.push(b'}');
-    out
+}
+
+/// Appends a timestamp as the body spells it: RFC 3339 in UTC, ending in `Z`.
+pub fn append_timestamp(out: &mut Vec<u8>, timestamp: OffsetDateTime) {
+    timestamp::write(out, timestamp);
 }
 
 fn write_json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {

@@ -9,6 +9,7 @@ mod json;
 mod lenient;
 
 pub use fields::{Encoded, RawMessage, decode, encode};
+pub use json::{append_body, append_timestamp};
 
 /// The field that holds the event's JSON.
 pub const BODY_FIELD: &str = "event";
