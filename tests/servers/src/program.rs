@@ -3,10 +3,24 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
 
 /// What to do about a program that is missing; every such error ends with it.
 pub(crate) const REMEDY: &str = "run `cargo xtask integration`, which finds or installs it";
+
+/// The Redis server program, which is also the sentinel.
+pub(crate) fn redis_server() -> Result<PathBuf> {
+    find("EVENTS_TEST_REDIS_SERVER", &["redis-server"], "bin/redis-server")
+}
+
+/// A directory for one server, removed when dropped.
+pub(crate) fn server_directory() -> Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix("events-redis-")
+        .tempdir()
+        .context("cannot create a directory for a server")
+}
 
 /// The program named by `variable`; else the first of `names` on the `PATH`; else `provided`, a path below the
 /// workspace's `target/test-env`.

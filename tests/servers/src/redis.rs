@@ -2,19 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
+use crate::startup::{PORTS_TRIED, Startup, await_answer};
 use crate::{Port, RedisServerBuilder, Reply, RespConnection, ServerProcess, program};
-
-/// How long a server may take until it answers; loading a large append-only file takes a while.
-const START_DEADLINE: Duration = Duration::from_secs(60);
-
-/// How many ports are tried. A second one is needed only when a stranger takes the first between look and use.
-const PORTS_TRIED: usize = 5;
 
 /// A Redis server on its own port, with its own temporary directory; both go when the value is dropped.
 ///
@@ -37,12 +30,6 @@ struct Ports {
     tls: Option<Port>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Startup {
-    Answers,
-    PortTaken,
-}
-
 impl RedisServer {
     /// Starts a server without persistence, password or TLS.
     ///
@@ -59,16 +46,15 @@ impl RedisServer {
     }
 
     pub(crate) fn start_with(options: RedisServerBuilder) -> Result<Self> {
-        let program = program::find("EVENTS_TEST_REDIS_SERVER", &["redis-server"], "bin/redis-server")?;
-        let directory = tempfile::Builder::new()
-            .prefix("events-redis-")
-            .tempdir()
-            .context("cannot create a directory for the server")?;
+        let program = program::redis_server()?;
+        let directory = program::server_directory()?;
         for _ in 0..PORTS_TRIED {
             let tls = options.tls.as_ref().map(|_| Port::reserve()).transpose()?;
             let ports = Ports { plain: Port::reserve()?, tls };
             let mut process = launch(&program, &options, &ports, directory.path())?;
-            if await_answer(&mut process, &ports, &options)? == Startup::Answers {
+            if await_answer(&mut process, ports.plain.number(), options.password.as_deref())?
+                == Startup::Answers
+            {
                 let url = plain_url(&ports, &options);
                 return Ok(Self { process, program, options, ports, url, directory });
             }
@@ -151,7 +137,8 @@ impl RedisServer {
             self.stop()?;
         }
         self.process = launch(&self.program, &self.options, &self.ports, self.directory.path())?;
-        match await_answer(&mut self.process, &self.ports, &self.options)? {
+        let password = self.options.password.as_deref();
+        match await_answer(&mut self.process, self.ports.plain.number(), password)? {
             Startup::Answers => Ok(()),
             Startup::PortTaken => bail!("port {} was taken while the server was down", self.port()),
         }
@@ -190,37 +177,4 @@ fn launch(
     }
     arguments.extend(options.arguments.iter().cloned());
     ServerProcess::spawn(program, &arguments, directory)
-}
-
-/// Waits until the process that was started, and no other, answers on its port.
-fn await_answer(process: &mut ServerProcess, ports: &Ports, options: &RedisServerBuilder) -> Result<Startup> {
-    let deadline = Instant::now() + START_DEADLINE;
-    loop {
-        if let Some(status) = process.exit_status()? {
-            let log = process.log_tail();
-            if log.contains("Address already in use") {
-                return Ok(Startup::PortTaken);
-            }
-            bail!("the Redis server ended at once ({status}):\n{log}");
-        }
-        let last = match answering_pid(ports.plain.number(), options.password.as_deref()) {
-            Ok(pid) if pid == process.pid() => return Ok(Startup::Answers),
-            Ok(pid) => format!("process {pid} answers instead of {}", process.pid()),
-            Err(error) => format!("{error:#}"),
-        };
-        if Instant::now() > deadline {
-            bail!("the Redis server is not ready after {START_DEADLINE:?}: {last}\n{}", process.log_tail());
-        }
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// The id of the server process behind a port, once that has loaded its data.
-fn answering_pid(port: u16, password: Option<&str>) -> Result<u32> {
-    let mut connection = RespConnection::connect(port, password)?;
-    // A server that still loads answers INFO but refuses PING.
-    connection.command(&["PING"])?;
-    let info = connection.command(&["INFO", "server"])?;
-    let line = info.text().and_then(|text| text.lines().find_map(|line| line.strip_prefix("process_id:")));
-    line.context("INFO has no process_id")?.trim().parse().context("process_id is no number")
 }
