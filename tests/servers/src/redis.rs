@@ -87,7 +87,8 @@ impl RedisServer {
         self.directory.path()
     }
 
-    /// Sends one command over a connection of its own: the truth to compare a client with.
+    /// Sends one command over a connection of its own: the truth to compare a client with. Commands that belong
+    /// together, such as a write and its `WAIT`, take one [`RespConnection`].
     ///
     /// # Errors
     /// The server's error answer, or no answer within ten seconds.

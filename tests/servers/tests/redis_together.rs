@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use test_servers::{RedisCluster, RedisSentinel, Reply};
+use test_servers::{RedisCluster, RedisSentinel, Reply, RespConnection};
 
 #[test]
 fn a_cluster_serves_each_key_on_the_node_that_holds_it() {
@@ -34,9 +34,10 @@ fn a_sentinel_promotes_the_replica_of_a_killed_primary() {
     let mut sentinel = RedisSentinel::start().unwrap();
     let (first, second) = (sentinel.first_primary().port(), sentinel.first_replica().port());
     assert_eq!(sentinel.primary_port().unwrap(), first);
-    sentinel.first_primary().command(&["SET", "kept", "yes"]).unwrap();
-    // The replica has the value before the primary goes.
-    sentinel.first_primary().command(&["WAIT", "1", "10000"]).unwrap();
+    // WAIT speaks of the writes of its own connection: the replica has the value before the primary goes.
+    let mut connection = RespConnection::connect(first, None).unwrap();
+    connection.command(&["SET", "kept", "yes"]).unwrap();
+    assert_eq!(connection.command(&["WAIT", "1", "10000"]).unwrap(), Reply::Integer(1));
 
     sentinel.first_primary().kill().unwrap();
 
