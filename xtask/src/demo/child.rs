@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{self, ChildStdin, Command};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -43,33 +43,20 @@ impl Child {
         self.process.stdin.take().with_context(|| format!("{} has no standard input", self.name))
     }
 
-    /// Passes each line of its standard output on when it comes, until the process has ended with exit code 0.
-    pub(super) fn lines_until_it_ends(mut self, mut each: impl FnMut(&str)) -> Result<Vec<String>> {
+    /// Passes each line of its standard output on as it comes, from a thread of its own.
+    pub(super) fn follow(mut self, each: impl Fn(&str) + Send + 'static) -> Result<Followed> {
         let output =
             self.process.stdout.take().with_context(|| format!("{} has no standard output", self.name))?;
-        let (sender, coming) = channel();
+        let (sender, lines) = channel();
         thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
+                each(&line);
                 if sender.send(line).is_err() {
                     break;
                 }
             }
         });
-        let mut lines = Vec::new();
-        loop {
-            match coming.recv_timeout(self.deadline.left()) {
-                Ok(line) => {
-                    each(&line);
-                    lines.push(line);
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {
-                    bail!("{} is not done at the deadline, after {} lines", self.name, lines.len())
-                }
-            }
-        }
-        self.wait()?;
-        Ok(lines)
+        Ok(Followed { child: self, lines })
     }
 
     /// Waits until it has ended with exit code 0.
@@ -91,6 +78,31 @@ impl Child {
     }
 }
 
+/// A process whose output is being read; dropping it kills the process.
+#[derive(Debug)]
+pub(super) struct Followed {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Followed {
+    /// Every line it printed, once it has ended with exit code 0.
+    pub(super) fn until_it_ends(mut self) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        loop {
+            match self.lines.recv_timeout(self.child.deadline.left()) {
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    bail!("{} is not done at the deadline, after {} lines", self.child.name, lines.len())
+                }
+            }
+        }
+        self.child.wait()?;
+        Ok(lines)
+    }
+}
+
 impl Drop for Child {
     fn drop(&mut self) {
         // It has ended already, or there is nothing more to be done about it.
@@ -108,7 +120,7 @@ mod tests {
     fn sh(script: &str, time: Duration) -> Result<Vec<String>> {
         let mut command = Command::new("sh");
         command.args(["-c", script]).stdout(Stdio::piped());
-        Child::start("the script", &mut command, Deadline::after(time))?.lines_until_it_ends(|_| {})
+        Child::start("the script", &mut command, Deadline::after(time))?.follow(|_| {})?.until_it_ends()
     }
 
     #[test]

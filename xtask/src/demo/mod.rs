@@ -83,14 +83,16 @@ pub(crate) fn demonstrate(options: &Options, build: Build) -> Result<()> {
     println!("broker {}, stream key {}\n", broker.shown, broker.stream_key);
 
     let deadline = Deadline::after(DEADLINE);
-    let sink = broker.sink(&["--from", "earliest", "--limit", &options.events.to_string()], deadline)?;
+    let limit = options.events.to_string();
+    let sink = broker
+        .sink(&["--from", "earliest", "--limit", &limit], deadline)?
+        .follow(|line| println!("{line}"))?;
     publish(&broker, options.events, deadline)?;
-    let printed = sink.lines_until_it_ends(|line| println!("{line}"))?;
-    let printed = tally(&printed, options.events)?;
+    let printed = tally(&sink.until_it_ends()?, options.events)?;
 
     // By now the lease of an unacknowledged event must be over before the second sink looks.
     thread::sleep(LEASE + LEASE / 2);
-    let left = broker.sink(&["--drain"], deadline)?.lines_until_it_ends(|_| {})?;
+    let left = broker.sink(&["--drain"], deadline)?.follow(|_| {})?.until_it_ends()?;
     if let Some(line) = left.first() {
         bail!("{} events were printed but not acknowledged, such as: {line}", left.len());
     }
