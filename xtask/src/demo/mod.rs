@@ -149,16 +149,20 @@ fn publish(broker: &Broker, events: usize, deadline: Deadline) -> Result<()> {
     // What the producer prints about its own work would get in the way of the events.
     let mut producer =
         Child::start("the producer", command.stdin(Stdio::piped()).stdout(Stdio::null()), deadline)?;
-    let mut input = producer.take_input()?;
+    let written = write_events(producer.take_input()?, events);
+    // Why it ended early says more than the pipe that broke.
+    producer.wait().context("not every event was published")?;
+    written.context("the producer does not read its standard input")
+}
+
+fn write_events(mut input: impl Write, events: usize) -> std::io::Result<()> {
     let begun = Instant::now();
     for number in 0..events {
-        writeln!(input, "{}", events::line(number))
-            .context("the producer does not read its standard input")?;
+        writeln!(input, "{}", events::line(number))?;
         let due = PUBLISHING_TAKES.mul_f64((number + 1) as f64 / events as f64);
         thread::sleep(due.saturating_sub(begun.elapsed()));
     }
-    drop(input);
-    producer.wait().context("not every event was published")
+    Ok(())
 }
 
 /// How often each event was printed; every one of them must have been.

@@ -2,6 +2,7 @@
 //! and nothing of the machine it was written on.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -17,22 +18,48 @@ const MACHINE_PATHS: &[&str] = &[concat!("/wo", "rk/"), concat!("/ro", "ot/"), c
 /// Real bytes, kept as they came.
 const DATA: &[&str] = &[".jsonl", ".bin"];
 
+/// Folders that hold nothing of the project's, for a copy of it without its history.
+const NOT_OURS: &[&str] = &[".git", "target", "__pycache__"];
+
 pub(super) fn check() -> Result<Vec<String>> {
-    // Files that are not ignored, committed or about to be.
-    let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
-    let files = command::output(Command::new("git").args(list).current_dir(command::root()))?;
     let mut broken = Vec::new();
-    for name in files.split_terminator('\0') {
-        let path = command::root().join(name);
-        if !path.is_file() {
-            continue;
-        }
-        let bytes = fs::read(&path).with_context(|| format!("cannot read {name}"))?;
+    for name in files()? {
+        let bytes = fs::read(command::root().join(&name)).with_context(|| format!("cannot read {name}"))?;
         if let Ok(text) = String::from_utf8(bytes) {
-            broken.extend(rules(name, &text));
+            broken.extend(rules(&name, &text));
         }
     }
     Ok(broken)
+}
+
+/// The project's files, relative to its root: what git does not ignore, or everything where git or its history is missing.
+fn files() -> Result<Vec<String>> {
+    let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let mut files = match command::output(Command::new("git").args(list).current_dir(command::root())) {
+        Ok(names) => names.split_terminator('\0').map(str::to_owned).collect(),
+        Err(_) => walk(command::root())?,
+    };
+    // A deleted file stays listed until that is committed.
+    files.retain(|name| command::root().join(name).is_file());
+    Ok(files)
+}
+
+fn walk(root: &Path) -> Result<Vec<String>> {
+    let mut files = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
+            let path = entry.with_context(|| format!("cannot read {}", folder.display()))?.path();
+            let is_ours = !NOT_OURS.iter().any(|name| path.ends_with(name));
+            if path.is_dir() && is_ours {
+                folders.push(path);
+            } else if let Some(name) = path.strip_prefix(root).ok().and_then(Path::to_str).filter(|_| is_ours)
+            {
+                files.push(name.to_owned());
+            }
+        }
+    }
+    Ok(files)
 }
 
 fn rules(name: &str, text: &str) -> Vec<String> {
@@ -83,6 +110,19 @@ mod tests {
     #[test]
     fn a_clean_file_passes() {
         assert_eq!(rules("src/main.rs", FINE), Vec::<String>::new());
+    }
+
+    #[test]
+    fn without_git_the_folders_are_walked() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["a.md", "src/deep/b.rs", "target/c.rs", ".git/config"] {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let mut files = walk(root.path()).unwrap();
+        files.sort();
+        assert_eq!(files, ["a.md", "src/deep/b.rs"]);
     }
 
     #[test]
