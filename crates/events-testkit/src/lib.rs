@@ -7,8 +7,11 @@ mod scene;
 mod suite;
 
 pub mod basics;
-pub mod failure;
+pub mod replay;
 pub mod settling;
+
+pub mod failure;
+pub mod recovery;
 
 pub use harness::{Fault, Harness, Shown};
 pub use suite::run;

@@ -1,6 +1,7 @@
 //! What every case needs: names nobody else uses, numbered events, and waiting with a deadline.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::future::poll_fn;
 use std::num::NonZeroUsize;
 use std::pin::pin;
@@ -8,7 +9,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use events_core::{ConsumerOptions, Delivery, Event, EventAdmin, EventConsumer, EventPublisher, MessageId};
+use events_core::{
+    ConsumerOptions, DeadLetter, Delivery, ErrorKind, Event, EventAdmin, EventConsumer, EventPublisher,
+    MessageId, Result,
+};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -91,9 +95,14 @@ pub(crate) fn numbered(numbers: std::ops::Range<usize>) -> Vec<Event> {
         .collect()
 }
 
-/// The number of a [`numbered`] event.
+/// The number of a delivered [`numbered`] event.
 pub(crate) fn number(delivery: &Delivery) -> usize {
-    let payload: serde_json::Value = delivery.event().payload_as().expect("the payload is JSON");
+    number_of(delivery.event())
+}
+
+/// The number of a [`numbered`] event.
+pub(crate) fn number_of(event: &Event) -> usize {
+    let payload: serde_json::Value = event.payload_as().expect("the payload is JSON");
     let number = payload["n"].as_u64().expect("the event is numbered");
     usize::try_from(number).expect("the number was a usize")
 }
@@ -120,7 +129,7 @@ pub(crate) async fn receive_once(
     consumer: &mut dyn EventConsumer,
     max: NonZeroUsize,
     wait: Duration,
-) -> events_core::Result<Vec<Delivery>> {
+) -> Result<Vec<Delivery>> {
     let deliveries = consumer.receive(max, wait).await?;
     assert!(deliveries.len() <= max.get(), "{} deliveries, though {max} were asked for", deliveries.len());
     Ok(deliveries)
@@ -152,12 +161,60 @@ pub(crate) async fn receive_one(consumer: &mut dyn EventConsumer) -> Delivery {
     receive(consumer, 1).await.pop().expect("one delivery was received")
 }
 
+/// Receives and acknowledges until `done` says that the numbers so far suffice, passing over transient errors as a
+/// consumer must; returns every number, repetitions included. Panics after [`DEADLINE`].
+pub(crate) async fn receive_through_faults(
+    consumer: &mut dyn EventConsumer,
+    done: impl Fn(&[usize]) -> bool,
+) -> Vec<usize> {
+    let end = Instant::now() + DEADLINE;
+    let mut seen = Vec::new();
+    while !done(&seen) {
+        assert!(Instant::now() < end, "only {seen:?} after {DEADLINE:?}");
+        match receive_once(consumer, BATCH, WAIT).await {
+            Ok(deliveries) => {
+                seen.extend(numbers(&deliveries));
+                ack_what_can_be(deliveries).await;
+            }
+            Err(error) => assert!(error.is_transient(), "receiving fails for good: {error:?}"),
+        }
+    }
+    seen
+}
+
 /// Insists that the group is given nothing now.
 pub(crate) async fn expect_nothing(consumer: &mut dyn EventConsumer) {
     for wait in [Duration::ZERO, QUIET] {
         let deliveries = receive_once(consumer, BATCH, wait).await.expect("receiving works");
         assert!(deliveries.is_empty(), "nothing is due, yet {deliveries:?} came");
     }
+}
+
+/// Whether the backend keeps consumer groups, after checking that one without them says so.
+pub(crate) async fn groups_offered(admin: &dyn EventAdmin) -> bool {
+    offered(admin.capabilities().groups, admin.groups().await)
+}
+
+/// The dead letters of a stream, or `None` after checking that a backend without them says so.
+pub(crate) async fn dead_letters(admin: &dyn EventAdmin) -> Option<Vec<DeadLetter>> {
+    let letters = admin.dead_letters(None, BATCH).await;
+    match admin.capabilities().dead_letters {
+        true => Some(letters.expect("listing dead letters works")),
+        false => {
+            offered(false, letters);
+            None
+        }
+    }
+}
+
+/// Passes on whether something is offered, after checking that a call which needs it answers accordingly.
+pub(crate) fn offered<T: Debug>(offered: bool, outcome: Result<T>) -> bool {
+    match outcome {
+        Ok(_) => assert!(offered, "a call works that needs a capability the backend does not declare"),
+        Err(error) if offered => panic!("a call fails though the backend declares that it works: {error}"),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported),
+    }
+    offered
 }
 
 /// Polls a future at most `times` times and drops it, as a caller does who loses patience; its output if it got that far.
@@ -178,4 +235,13 @@ pub(crate) async fn ack(deliveries: Vec<Delivery>) {
     let count = deliveries.len();
     let acked = events_core::ack_all(deliveries).await.into_result().expect("acknowledging works");
     assert_eq!(acked, count, "every delivery is acknowledged");
+}
+
+/// Acknowledges what the broker takes; the rest comes again. Returns how many it took.
+pub(crate) async fn ack_what_can_be(deliveries: Vec<Delivery>) -> usize {
+    let report = events_core::ack_all(deliveries).await;
+    for (_, error) in &report.failed {
+        assert!(error.is_transient(), "acknowledging fails for good: {error:?}");
+    }
+    report.acked
 }

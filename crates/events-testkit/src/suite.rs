@@ -59,15 +59,43 @@ macro_rules! conformance_suite {
     ($harness:expr) => {
         $crate::conformance_suite! { @cases $harness;
             1 c01_keeps_every_field = basics::keeps_every_field;
+            2 c02_keeps_odd_text_and_headers = basics::keeps_odd_text_and_headers;
+            3 c03_takes_the_largest_event_and_refuses_one_byte_more
+                = basics::takes_the_largest_event_and_refuses_one_byte_more;
+            4 c04_keeps_streams_apart = basics::keeps_streams_apart;
+            5 c05_gives_every_group_everything = basics::gives_every_group_everything;
             6 c06_shares_a_group_between_consumers = basics::shares_a_group_between_consumers;
+            7 c07_starts_a_late_group_where_told = replay::starts_a_late_group_where_told;
+            7 c07_reads_history_from_any_position = replay::reads_history_from_any_position;
+            7 c07_peeks_without_taking = replay::peeks_without_taking;
+            8 c08_keeps_the_order_for_one_consumer = basics::keeps_the_order_for_one_consumer;
+            9 c09_serves_twenty_streams_at_once = basics::serves_twenty_streams_at_once;
 
             10 c10_acknowledging_removes = settling::acknowledging_removes;
             11 c11_redelivers_after_nack = settling::redelivers_after_nack;
             12 c12_hides_for_the_delay_of_nack_after = settling::hides_for_the_delay_of_nack_after;
+            13 c13_settling_late_is_harmless = settling::settling_late_is_harmless;
             15 c15_redelivers_a_dropped_delivery = settling::redelivers_a_dropped_delivery;
             16 c16_acknowledges_only_what_is_named = settling::acknowledges_only_what_is_named;
+            17 c17_one_failing_ack_leaves_the_others = settling::one_failing_ack_leaves_the_others;
 
             20 c20_dead_letters_after_max_deliveries = failure::dead_letters_after_max_deliveries;
+            21 c21_dead_letters_when_the_process_dies_each_time
+                = failure::dead_letters_when_the_process_dies_each_time;
+            22 c22_loses_nothing_on_the_way_to_the_dead_letters
+                = failure::loses_nothing_on_the_way_to_the_dead_letters;
+            23 c23_redrives_with_attempts_from_one = failure::redrives_with_attempts_from_one;
+            24 c24_quarantines_the_undecodable_raw = failure::quarantines_the_undecodable_raw;
+            25 c25_quarantines_the_undecodable_when_reclaiming
+                = failure::quarantines_the_undecodable_when_reclaiming;
+            26 c26_delivers_a_newer_version = failure::delivers_a_newer_version;
+
+            30 c30_gives_what_a_dead_holder_had_to_another = recovery::gives_what_a_dead_holder_had_to_another;
+            31 c31_keeps_what_is_extended = recovery::keeps_what_is_extended;
+            32 c32_keeps_what_is_prefetched = recovery::keeps_what_is_prefetched;
+            33 c33_recovers_more_than_ten_batches = recovery::recovers_more_than_ten_batches;
+            34 c34_clears_what_was_trimmed_while_pending = recovery::clears_what_was_trimmed_while_pending;
+            35 c35_outlives_group_stream_and_data = recovery::outlives_group_stream_and_data;
         }
     };
     (@cases $harness:expr;) => {};
