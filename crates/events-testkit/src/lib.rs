@@ -12,6 +12,14 @@ pub mod settling;
 
 pub mod failure;
 pub mod recovery;
+pub mod restart;
+
+pub mod flow;
+
+pub mod leaks;
+pub mod stopping;
+
+pub mod bounds;
 
 pub use harness::{Fault, Harness, Shown};
 pub use suite::run;

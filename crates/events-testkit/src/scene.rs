@@ -165,7 +165,7 @@ pub(crate) async fn receive_one(consumer: &mut dyn EventConsumer) -> Delivery {
 /// consumer must; returns every number, repetitions included. Panics after [`DEADLINE`].
 pub(crate) async fn receive_through_faults(
     consumer: &mut dyn EventConsumer,
-    done: impl Fn(&[usize]) -> bool,
+    mut done: impl FnMut(&[usize]) -> bool,
 ) -> Vec<usize> {
     let end = Instant::now() + DEADLINE;
     let mut seen = Vec::new();
@@ -215,6 +215,14 @@ pub(crate) fn offered<T: Debug>(offered: bool, outcome: Result<T>) -> bool {
         Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported),
     }
     offered
+}
+
+/// The output of what must end in time.
+pub(crate) async fn within<F: Future>(deadline: Duration, future: F) -> F::Output {
+    match tokio::time::timeout(deadline, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("no end after {deadline:?}"),
+    }
 }
 
 /// Polls a future at most `times` times and drops it, as a caller does who loses patience; its output if it got that far.

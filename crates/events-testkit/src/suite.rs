@@ -96,6 +96,22 @@ macro_rules! conformance_suite {
             33 c33_recovers_more_than_ten_batches = recovery::recovers_more_than_ten_batches;
             34 c34_clears_what_was_trimmed_while_pending = recovery::clears_what_was_trimmed_while_pending;
             35 c35_outlives_group_stream_and_data = recovery::outlives_group_stream_and_data;
+            36 c36_loses_nothing_accepted_when_the_broker_is_killed
+                = restart::loses_nothing_accepted_when_the_broker_is_killed;
+
+            45 c45_reports_one_outcome_per_event = flow::reports_one_outcome_per_event;
+
+            50 c50_finishes_what_is_in_flight = stopping::finishes_what_is_in_flight;
+            51 c51_gives_back_what_was_prefetched = stopping::gives_back_what_was_prefetched;
+            52 c52_dead_letters_nothing_on_shutdown = stopping::dead_letters_nothing_on_shutdown;
+            53 c53_closes_at_any_moment = stopping::closes_at_any_moment;
+            54 c54_finishes_publishing_before_closing = stopping::finishes_publishing_before_closing;
+            55 c55_leaks_nothing = leaks::leaks_nothing;
+            56 c56_loses_nothing_when_a_receive_is_dropped = stopping::loses_nothing_when_a_receive_is_dropped;
+
+            60 c60_repeats_at_most_what_was_in_flight = bounds::repeats_at_most_what_was_in_flight;
+            63 c63_tells_the_truth_about_groups = bounds::tells_the_truth_about_groups;
+            64 c64_carries_trace_context = bounds::carries_trace_context;
         }
     };
     (@cases $harness:expr;) => {};

@@ -1,0 +1,142 @@
+//! Cases 60 to 64: how much may be repeated, and that what is told about a stream is true.
+
+use events_core::wire::{RawMessage, encode};
+use events_core::{Event, GroupStatus};
+
+use crate::scene::{
+    Scene, ack, ack_what_can_be, dead_letters, expect_nothing, groups_offered, number, receive, receive_one,
+    receive_through_faults,
+};
+use crate::{Fault, Harness, Shown};
+
+/// 60: a fault repeats at most what was in flight when it happened; what was acknowledged before never comes again.
+///
+/// The death of a consumer is shown on every backend, cut connections and a killed broker where a backend has them.
+pub async fn repeats_at_most_what_was_in_flight(harness: &dyn Harness) -> Shown {
+    repeats_after(harness, None).await;
+    for fault in [Fault::CutConnections, Fault::RestartBroker] {
+        repeats_after(harness, Some(fault)).await;
+    }
+    Shown::Yes
+}
+
+/// Consumes 300 events, 50 of which are in flight when the fault happens; without a fault their holder dies.
+async fn repeats_after(harness: &dyn Harness, fault: Option<Fault<'_>>) {
+    const COUNT: usize = 300;
+    let scene = Scene::new(harness);
+    scene.publish(COUNT).await;
+    let mut consumer = scene.consumer("g").await;
+    let acked = receive(&mut *consumer, 100).await;
+    let mut seen: Vec<usize> = acked.iter().map(number).collect();
+    ack(acked).await;
+    let in_flight = receive(&mut *consumer, 50).await;
+    seen.extend(in_flight.iter().map(number));
+    match fault {
+        None => {
+            drop(consumer);
+            drop(in_flight);
+            consumer = scene.consumer("g").await;
+        }
+        Some(fault) => {
+            if !harness.cause(fault).await {
+                return;
+            }
+            ack_what_can_be(in_flight).await;
+        }
+    }
+    scene.let_lease_pass().await;
+    let distinct = |again: &[usize]| {
+        let mut all: Vec<usize> = seen.iter().chain(again).copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        all.len()
+    };
+    let mut again = receive_through_faults(&mut *consumer, |again| distinct(again) == COUNT).await;
+    // What is repeated may come last.
+    scene.let_lease_pass().await;
+    let mut asked = 0;
+    let three_times = |_: &[usize]| {
+        asked += 1;
+        asked > 3
+    };
+    again.extend(receive_through_faults(&mut *consumer, three_times).await);
+    let repeated = seen.len() + again.len() - COUNT;
+    assert!(repeated <= 50, "{fault:?} repeats {repeated} of at most 50");
+    expect_nothing(&mut *consumer).await;
+}
+
+/// 63: lag, pending, the age of the oldest pending event and the depth of the dead letters are what they are.
+pub async fn tells_the_truth_about_groups(harness: &dyn Harness) -> Shown {
+    let scene = Scene::new(harness);
+    let admin = scene.admin().await;
+    if !groups_offered(&*admin).await {
+        return Shown::NotOffered;
+    }
+    let groups = async || admin.groups().await.expect("listing groups works");
+    assert_eq!(groups().await, []);
+    let mut consumer = scene.consumer("b").await;
+    scene.consumer("a").await.close().await.expect("a consumer closes");
+    scene.publish(10).await;
+    let mut held = receive(&mut *consumer, 4).await;
+    ack(vec![held.remove(0)]).await;
+    let quarter = harness.lease() / 4;
+    harness.advance(quarter).await;
+
+    let told = groups().await;
+    let names: Vec<_> = told.iter().map(|group| group.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"], "groups are ordered by name");
+    assert_eq!((told[0].pending, told[0].oldest_pending), (0, None));
+    assert!(told[0].lag.is_none_or(|lag| lag == 10), "{told:?}");
+    // A backend may have fetched more than it has handed over; that is pending too.
+    assert!(told[1].pending >= 3 && told[1].lag.is_none_or(|lag| lag + told[1].pending == 9), "{told:?}");
+    assert!(told[1].oldest_pending.is_some_and(|age| age >= quarter), "{told:?}");
+
+    held.remove(0).reject("hopeless").await.expect("rejecting works");
+    if consumer.capabilities().delayed_nack {
+        // What waits for its next attempt is pending.
+        held.remove(0).nack_after(harness.lease() * 100).await.expect("a delayed nack works");
+    }
+    ack(held).await;
+    let rest = receive(&mut *consumer, 6).await;
+    ack(rest).await;
+    let waiting = u64::from(consumer.capabilities().delayed_nack);
+    let told = groups().await;
+    assert_eq!(told[1].pending, waiting, "{told:?}");
+    assert!(told[1].lag.is_none_or(|lag| lag == 0), "{told:?}");
+    assert_eq!(told[1].oldest_pending.is_some(), waiting == 1, "{told:?}");
+    if let Some(letters) = dead_letters(&*admin).await {
+        assert_eq!(letters.len(), 1);
+    }
+    // What nobody ever consumes still counts for the group that has yet to see it.
+    let untouched = |group: &GroupStatus| group.lag.is_none_or(|lag| lag == 10) && group.pending == 0;
+    assert!(untouched(&told[0]), "{told:?}");
+    Shown::Yes
+}
+
+/// 64: trace context and the attributes of a CloudEvent survive delivery, redelivery, and the way through the dead letters.
+pub async fn carries_trace_context(harness: &dyn Harness) -> Shown {
+    let scene = Scene::new(harness);
+    let event = Event::builder("a.b", "s")
+        .with_header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+        .with_header("tracestate", "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7")
+        .with_header("ce-specversion", "1.0")
+        .with_header("ce-subject", "groups/7")
+        .build()
+        .expect("the event is valid");
+    scene.publish_events(std::slice::from_ref(&event)).await;
+    let mut consumer = scene.consumer("g").await;
+    let first = receive_one(&mut *consumer).await;
+    assert_eq!(first.headers(), event.headers());
+    first.nack().await.expect("a nack works");
+    let second = receive_one(&mut *consumer).await;
+    assert_eq!(second.event(), &event);
+    second.reject("look at this").await.expect("rejecting works");
+    let admin = scene.admin().await;
+    let Some(letters) = dead_letters(&*admin).await else { return Shown::Yes };
+    assert_eq!(letters[0].message, RawMessage::from(&encode(&event)));
+    admin.redrive(&[letters[0].id.clone()]).await.expect("redriving works");
+    let third = receive_one(&mut *consumer).await;
+    assert_eq!(third.event(), &event);
+    ack(vec![third]).await;
+    Shown::Yes
+}
