@@ -1,1 +1,36 @@
-//! TODO
+//! Streams, consumer groups and dead letters in one SQLite file, for several processes at once.
+
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod duration;
+
+mod admin;
+mod consumer;
+mod publisher;
+
+mod claim;
+mod dead_letters;
+mod groups;
+mod history;
+mod join;
+mod publish;
+mod retention;
+mod settle;
+mod shelf;
+
+mod clock;
+mod connection;
+mod database;
+mod error;
+mod position;
+mod reader;
+mod schema;
+mod stored;
+mod wake;
+mod writer;
+
+pub use admin::SqliteAdmin;
+pub use config::{Retention, SqliteConfig, Synchronous};
+pub use consumer::SqliteConsumer;
+pub use publisher::SqlitePublisher;

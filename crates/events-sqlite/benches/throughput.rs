@@ -1,0 +1,3 @@
+//! Throughput against bare rusqlite.
+
+fn main() {}

@@ -1,0 +1,111 @@
+//! Opens the file: checks the place, recognises what lies there, and sets SQLite up.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use events_core::ErrorKind;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::config::{SqliteConfig, Synchronous};
+use crate::error::Failure;
+use crate::schema::{self, State};
+
+/// Prepared statements kept for the next time; there are fewer than these.
+const STATEMENTS: usize = 64;
+
+/// The write-ahead log is cut back to this size after a checkpoint, so that one burst does not occupy the disk for good.
+const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
+
+/// How long to wait before asking again for a database that is busy.
+const BUSY_PAUSE: Duration = Duration::from_millis(1);
+
+/// The file's one name, whatever way leads to it, so that everyone in this process shares it.
+pub(crate) fn canonical(path: &Path) -> Result<PathBuf, Failure> {
+    let refuse = |message: String| Err(Failure::new(ErrorKind::InvalidConfig, message));
+    // Never by opening the file: closing it again would drop the file locks SQLite holds in this process.
+    if let Ok(existing) = path.canonicalize() {
+        if existing.is_dir() {
+            return refuse(format!("`{}` is a directory, not a database file", path.display()));
+        }
+        return Ok(existing);
+    }
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let Some(name) = path.file_name() else {
+        return refuse(format!("`{}` names no file", path.display()));
+    };
+    match directory.canonicalize() {
+        Ok(directory) if directory.is_dir() => Ok(directory.join(name)),
+        Ok(_) => refuse(format!("`{}` is not a directory", directory.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(Failure::new(
+            ErrorKind::PermissionDenied,
+            format!("the directory `{}` cannot be entered", directory.display()),
+        )),
+        Err(error) => refuse(format!("the directory `{}` cannot be used: {error}", directory.display())),
+    }
+}
+
+/// Opens the file for writing, creates or migrates its tables.
+pub(crate) fn open_writer(path: &Path, config: &SqliteConfig) -> Result<Connection, Failure> {
+    let mut connection = open(path, OpenFlags::SQLITE_OPEN_CREATE, config)?;
+    let state = unless_busy(config.busy_timeout, || schema::inspect(&connection))?;
+    if state == State::Empty {
+        // Only before the first page is written; lets space that retention frees go back to the file system.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
+    // SQLite does not wait for others while it changes the journal mode, whatever its busy timeout.
+    let mode: String = unless_busy(config.busy_timeout, || {
+        Ok(connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?)
+    })?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Err(Failure::new(
+            ErrorKind::InvalidConfig,
+            "the file system offers no write-ahead log, without which several processes cannot share the file",
+        ));
+    }
+    let synchronous = match config.synchronous {
+        Synchronous::Full => "FULL",
+        Synchronous::Normal => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT, |_| Ok(()))?;
+    if state != State::Current {
+        schema::migrate(&mut connection)?;
+    }
+    // From here on the only statement that can meet another writer is BEGIN IMMEDIATE, which waits in its own way.
+    connection.busy_timeout(Duration::ZERO)?;
+    Ok(connection)
+}
+
+/// Opens the file, which a writer has made ready, for reading.
+pub(crate) fn open_reader(path: &Path, config: &SqliteConfig) -> Result<Connection, Failure> {
+    let connection = open(path, OpenFlags::empty(), config)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn open(path: &Path, further: OpenFlags, config: &SqliteConfig) -> Result<Connection, Failure> {
+    // Each connection belongs to one thread, so SQLite's own mutexes are left out.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | further;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.busy_timeout(config.busy_timeout)?;
+    Ok(connection)
+}
+
+/// Repeats what other processes are in the way of, for as long as `patience` lasts.
+pub(crate) fn unless_busy<T>(
+    patience: Duration,
+    mut attempt: impl FnMut() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let start = Instant::now();
+    loop {
+        match attempt() {
+            Err(failure) if failure.is_busy() && start.elapsed() < patience => thread::sleep(BUSY_PAUSE),
+            outcome => return outcome,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The tables, and how a file of an older schema becomes one of today.
+
+use events_core::ErrorKind;
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::error::Failure;
+
+/// Marks a file as ours, so that another program's database is never written to: `EVNT` in ASCII.
+pub(crate) const APPLICATION_ID: i32 = 0x4556_4E54;
+
+/// What each version adds to the one before; the number of a version is its place in the list, from 1.
+const MIGRATIONS: [&str; 1] = [VERSION_1];
+
+/// - `events.id` is the stream's id and the event's number there (see `position.rs`); numbers are never given twice.
+/// - `events.body` is the event's JSON and `events.fields` its headers; a message that has no body, or more than one,
+///   lies in `fields` whole (see `stored.rs`).
+/// - `streams.last_at` keeps `published_at` from going backwards with the clock, so that a time can be searched for.
+/// - `consumer_groups.position` is the last number handed out. `due_at` is no later than the first moment a row of
+///   `deliveries` is due, so that a claim looks through them only when that has come, and no index on `due_at` is needed.
+/// - `deliveries` holds what is handed out and not settled. Number, attempt and consumer together name one holder.
+/// - `dead_letters` holds its own copy of the message, for as long as nobody purges it.
+const VERSION_1: &str = "
+CREATE TABLE streams (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    last_seq INTEGER NOT NULL CHECK (last_seq < 1 << 40),
+    last_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY,
+    published_at INTEGER NOT NULL,
+    body BLOB,
+    fields BLOB
+) STRICT;
+
+CREATE TABLE consumer_groups (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    UNIQUE (stream_id, name)
+) STRICT;
+
+CREATE TABLE consumers (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    group_id INTEGER NOT NULL,
+    name TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE deliveries (
+    group_id INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    delivered_at INTEGER NOT NULL,
+    consumer_id INTEGER NOT NULL,
+    error TEXT,
+    PRIMARY KEY (group_id, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE dead_letters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream TEXT NOT NULL,
+    group_id INTEGER NOT NULL,
+    group_name TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    consumer TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    detail TEXT,
+    attempts INTEGER NOT NULL,
+    published_at INTEGER NOT NULL,
+    dead_at INTEGER NOT NULL,
+    body BLOB,
+    fields BLOB
+) STRICT;
+
+CREATE INDEX dead_letters_by_stream ON dead_letters (stream, id);
+";
+
+/// What a file turns out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Nothing is in it yet.
+    Empty,
+    /// One of ours, of an older schema.
+    Outdated,
+    /// One of ours, as it should be.
+    Current,
+}
+
+/// Looks what the file is, without changing it.
+pub(crate) fn inspect(connection: &Connection) -> Result<State, Failure> {
+    let application_id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let objects: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application_id == 0 && version == 0 && objects == 0 {
+        return Ok(State::Empty);
+    }
+    if application_id != APPLICATION_ID {
+        return Err(Failure::new(ErrorKind::InvalidConfig, "the file is the SQLite database of another program"));
+    }
+    let newest = MIGRATIONS.len() as i64;
+    match version {
+        _ if version > newest => Err(Failure::new(
+            ErrorKind::InvalidConfig,
+            format!("the file has schema version {version}, and this program knows none after {newest}"),
+        )),
+        _ if version == newest => Ok(State::Current),
+        _ => Ok(State::Outdated),
+    }
+}
+
+/// Brings an empty or older file up to date, in one transaction; another process may have been faster.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Failure> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if inspect(&transaction)? == State::Current {
+        return Ok(());
+    }
+    let version: usize = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for migration in MIGRATIONS.iter().skip(version) {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
+    Ok(transaction.commit()?)
+}

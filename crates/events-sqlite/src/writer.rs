@@ -1,0 +1,229 @@
+//! The one thread of a database that writes: what is asked for at the same time is committed together.
+//!
+//! A commit that waits for the disk costs more than hundreds of inserts, so whoever asks while a commit is under way
+//! shares the next one.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::Weak;
+use std::time::{Duration, Instant};
+
+use events_core::ErrorKind;
+use rusqlite::Connection;
+
+use crate::clock;
+use crate::config::SqliteConfig;
+use crate::connection::{open_writer, unless_busy};
+use crate::error::Failure;
+use crate::retention::Sweeper;
+use crate::shelf::Shelf;
+use crate::wake::Bell;
+
+/// No more rows than this go into one transaction as long as it consists of several jobs; it keeps a transaction at a few
+/// milliseconds, for as long as other processes have to wait for it.
+const MOST_ROWS: usize = 2_048;
+
+/// How often the thread looks around when nothing is asked of it.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// One thing to do inside a transaction, and somebody to tell.
+pub(crate) trait Job: Send {
+    /// Roughly how many rows it writes.
+    fn rows(&self) -> usize;
+
+    /// Does the work and keeps its result. It is done again from the start when a transaction had to be undone.
+    fn run(&mut self, connection: &Connection) -> Result<(), Failure>;
+
+    /// Tells whoever waits, once the outcome is certain.
+    fn finish(self: Box<Self>, outcome: Result<(), Failure>);
+}
+
+/// What the thread is asked.
+pub(crate) enum Message {
+    /// Do this.
+    Write(Box<dyn Job>),
+    /// Extend the leases of what lies on the shelf, for as long as something does.
+    Keep(Weak<Shelf>),
+}
+
+/// Serves messages until nobody is left to send any.
+pub(crate) fn serve(path: &Path, config: &SqliteConfig, messages: &Receiver<Message>, bell: &Bell) {
+    match open_writer(path, config) {
+        Ok(connection) => {
+            let writer = Writer { connection, busy_timeout: config.busy_timeout, bell };
+            writer.serve(messages, Sweeper::new(config.retention.clone()));
+        }
+        Err(failure) => {
+            for message in messages {
+                if let Message::Write(job) = message {
+                    job.finish(Err(failure.clone()));
+                }
+            }
+        }
+    }
+}
+
+struct Writer<'a> {
+    connection: Connection,
+    busy_timeout: Duration,
+    bell: &'a Bell,
+}
+
+impl Writer<'_> {
+    fn serve(&self, messages: &Receiver<Message>, mut sweeper: Sweeper) {
+        let mut kept: Vec<Weak<Shelf>> = Vec::new();
+        loop {
+            let mut jobs = Vec::new();
+            match messages.recv_timeout(self.pause(&kept, &sweeper)) {
+                Ok(first) => collect(first, messages, &mut jobs, &mut kept),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if !jobs.is_empty() {
+                sweeper.wrote(jobs.iter().map(|job| job.rows()).sum());
+                self.commit_together(jobs);
+            }
+            self.keep(&mut kept);
+            if sweeper.is_due() {
+                // A failure here fails nobody's call, and the next sweep finds the same to do.
+                let swept = self.transact(|connection| sweeper.sweep(connection, clock::now()));
+                if let Err(failure) = swept {
+                    tracing::warn!(error = %failure.to_error("retention"), "old events could not be removed");
+                    sweeper.postpone();
+                }
+            }
+        }
+    }
+
+    /// How long to wait for a message before there is something to do anyway.
+    fn pause(&self, kept: &[Weak<Shelf>], sweeper: &Sweeper) -> Duration {
+        let leases = kept.iter().filter_map(|shelf| shelf.upgrade()?.next_extension());
+        let next = leases.chain([sweeper.next()]).min();
+        next.map_or(IDLE, |at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Extends the leases of what waits to be handed out, where it is time.
+    fn keep(&self, kept: &mut Vec<Weak<Shelf>>) {
+        kept.retain(|shelf| {
+            let Some(shelf) = shelf.upgrade() else { return false };
+            if shelf.next_extension().is_some_and(|at| at <= Instant::now())
+                && let Err(failure) = self.transact(|connection| shelf.extend(connection, clock::now()))
+            {
+                tracing::warn!(error = %failure.to_error("extend"), "leases of fetched events could not be extended");
+            }
+            shelf.is_still_kept()
+        });
+    }
+
+    /// Does the jobs in one transaction; one that fails leaves nothing behind and does not touch the others.
+    fn commit_together(&self, mut jobs: Vec<Box<dyn Job>>) {
+        let mut failures: Vec<Option<Failure>> = Vec::with_capacity(jobs.len());
+        let committed = self.transact(|connection| {
+            failures.clear();
+            if let [job] = jobs.as_mut_slice() {
+                return job.run(connection);
+            }
+            for job in &mut jobs {
+                failures.push(run_apart(connection, job.as_mut())?);
+            }
+            Ok(())
+        });
+        match committed {
+            Ok(()) => {
+                self.bell.ring_if_awaited();
+                let failures = failures.into_iter().chain(std::iter::repeat(None));
+                for (job, failure) in jobs.into_iter().zip(failures) {
+                    job.finish(failure.map_or(Ok(()), Err));
+                }
+            }
+            // The whole transaction is undone for certain, and the room that one job lacks may be enough for another.
+            Err(failure) if jobs.len() > 1 && failure.kind() == ErrorKind::Full => {
+                for job in jobs {
+                    self.commit_together(vec![job]);
+                }
+            }
+            Err(failure) => {
+                for job in jobs {
+                    job.finish(Err(failure.clone()));
+                }
+            }
+        }
+    }
+
+    /// Runs `work` in a transaction that has the right to write from its beginning, so that it cannot be overtaken.
+    fn transact<T>(&self, mut work: impl FnMut(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
+        let statement = |sql| Ok::<_, Failure>(self.connection.prepare_cached(sql)?.execute([]).map(drop)?);
+        unless_busy(self.busy_timeout, || statement("BEGIN IMMEDIATE"))?;
+        let outcome = work(&self.connection).and_then(|result| statement("COMMIT").map(|()| result));
+        // Some failures have undone the transaction already.
+        if outcome.is_err() && !self.connection.is_autocommit() {
+            statement("ROLLBACK")?;
+        }
+        outcome
+    }
+}
+
+/// Takes what has been asked for meanwhile, up to what one transaction should hold.
+fn collect(
+    first: Message,
+    messages: &Receiver<Message>,
+    jobs: &mut Vec<Box<dyn Job>>,
+    kept: &mut Vec<Weak<Shelf>>,
+) {
+    let mut rows = 0;
+    let mut next = Some(first);
+    while let Some(message) = next {
+        match message {
+            Message::Write(job) => {
+                rows += job.rows();
+                jobs.push(job);
+            }
+            Message::Keep(shelf) => kept.push(shelf),
+        }
+        next = if rows < MOST_ROWS { messages.try_recv().ok() } else { None };
+    }
+}
+
+/// Runs a job so that its failure can be undone by itself; the outer error says that the whole transaction is gone.
+fn run_apart(connection: &Connection, job: &mut dyn Job) -> Result<Option<Failure>, Failure> {
+    let statement = |sql| connection.prepare_cached(sql)?.execute([]).map(drop);
+    statement("SAVEPOINT job")?;
+    let failure = job.run(connection).err();
+    if let Some(failure) = &failure {
+        if connection.is_autocommit() {
+            return Err(failure.clone());
+        }
+        statement("ROLLBACK TO job")?;
+    }
+    statement("RELEASE job")?;
+    Ok(failure)
+}
+
+/// A job made of two functions.
+pub(crate) struct Task<T, W, D> {
+    pub(crate) rows: usize,
+    pub(crate) work: W,
+    pub(crate) output: Option<T>,
+    pub(crate) done: D,
+}
+
+impl<T, W, D> Job for Task<T, W, D>
+where
+    T: Send,
+    W: FnMut(&Connection) -> Result<T, Failure> + Send,
+    D: FnOnce(Result<T, Failure>) + Send,
+{
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn run(&mut self, connection: &Connection) -> Result<(), Failure> {
+        self.output = Some((self.work)(connection)?);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<(), Failure>) {
+        let Self { output, done, .. } = *self;
+        done(outcome.and_then(|()| output.ok_or_else(Failure::thread_ended)));
+    }
+}
