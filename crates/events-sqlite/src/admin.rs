@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use events_core::{Capabilities, DeadLetter, Error, EventAdmin, GroupStatus, MessageId, Record, Result, StartFrom};
+use events_core::{
+    Capabilities, DeadLetter, Error, EventAdmin, GroupStatus, MessageId, Record, Result, StartFrom,
+};
 use rusqlite::Connection;
 
 use crate::clock;

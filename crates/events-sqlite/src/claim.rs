@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::clock::NEVER;
 use crate::dead_letters::{Burial, bury};
 use crate::error::Failure;
-use crate::history::MOST_BYTES;
+use crate::history::{MOST_BYTES, Stream, before};
 use crate::join::{Membership, Terms, due_no_later_than, join};
 use crate::position::{key, seq};
 use crate::reader::Verdict;
@@ -40,6 +40,7 @@ pub(crate) struct Claimed {
 /// Where the group stands.
 struct Group {
     position: i64,
+    starts_at: i64,
     due_at: i64,
     last_seq: i64,
 }
@@ -78,16 +79,24 @@ pub(crate) fn claim(
     if !claim.events.is_empty() {
         // Retention removes consumers that hold nothing, so the name is noted again with the first event in hand.
         connection
-            .prepare_cached("INSERT INTO consumers (id, group_id, name) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+            .prepare_cached(
+                "INSERT INTO consumers (id, group_id, name) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            )?
             .execute(params![membership.consumer_id, membership.group_id, terms.consumer])?;
     }
     Ok(claim)
 }
 
 /// Looks whether a claim would find something, without taking it.
-pub(crate) fn is_ready(connection: &Connection, membership: &Membership, now: i64) -> Result<Verdict, Failure> {
+pub(crate) fn is_ready(
+    connection: &Connection,
+    membership: &Membership,
+    now: i64,
+) -> Result<Verdict, Failure> {
     Ok(match find(connection, membership)? {
-        Some(group) if group.due_at > now && group.position >= group.last_seq => Verdict::NotBefore(group.due_at),
+        Some(group) if group.due_at > now && group.position >= group.last_seq => {
+            Verdict::NotBefore(group.due_at)
+        }
         // A group that is gone is made again by the claim.
         _ => Verdict::Ready,
     })
@@ -95,11 +104,16 @@ pub(crate) fn is_ready(connection: &Connection, membership: &Membership, now: i6
 
 fn find(connection: &Connection, membership: &Membership) -> Result<Option<Group>, Failure> {
     let mut statement = connection.prepare_cached(
-        "SELECT g.position, g.due_at, s.last_seq FROM consumer_groups g JOIN streams s ON s.id = g.stream_id \
+        "SELECT g.position, g.starts_at, g.due_at, s.last_seq FROM consumer_groups g JOIN streams s ON s.id = g.stream_id \
          WHERE g.id = ?1 AND s.id = ?2",
     )?;
     let group = |row: &rusqlite::Row<'_>| {
-        Ok(Group { position: row.get(0)?, due_at: row.get(1)?, last_seq: row.get(2)? })
+        Ok(Group {
+            position: row.get(0)?,
+            starts_at: row.get(1)?,
+            due_at: row.get(2)?,
+            last_seq: row.get(3)?,
+        })
     };
     Ok(statement.query_row([membership.group_id, membership.stream_id], group).optional()?)
 }
@@ -125,7 +139,13 @@ impl Claim {
     }
 
     /// Takes over what is due, in the order of the stream, and remembers when the rest will be.
-    fn take_due(&mut self, connection: &Connection, terms: &Terms, max: usize, now: i64) -> Result<(), Failure> {
+    fn take_due(
+        &mut self,
+        connection: &Connection,
+        terms: &Terms,
+        max: usize,
+        now: i64,
+    ) -> Result<(), Failure> {
         let Membership { stream_id, group_id, .. } = self.membership;
         let mut due: Vec<(i64, u32)> = Vec::new();
         let mut next_due = NEVER;
@@ -178,7 +198,14 @@ impl Claim {
         Ok(())
     }
 
-    fn hold(&self, connection: &Connection, seq: i64, attempt: u32, due_at: i64, now: i64) -> Result<(), Failure> {
+    fn hold(
+        &self,
+        connection: &Connection,
+        seq: i64,
+        attempt: u32,
+        due_at: i64,
+        now: i64,
+    ) -> Result<(), Failure> {
         let Membership { group_id, consumer_id, .. } = self.membership;
         connection
             .prepare_cached(
@@ -200,13 +227,19 @@ impl Claim {
     ) -> Result<(), Failure> {
         let Membership { stream_id, group_id, consumer_id, .. } = self.membership;
         let limit = max - self.handled();
+        let after = if group.starts_at == 0 {
+            group.position
+        } else {
+            let stream = Stream { id: stream_id, last_seq: group.last_seq };
+            before(connection, &stream, group.starts_at, group.position)?
+        };
         let first_new = self.events.len();
         let mut bytes = self.bytes();
         let mut statement = connection.prepare_cached(
             "SELECT id, published_at, body, fields FROM events WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
         )?;
         let mut rows =
-            statement.query(params![key(stream_id, group.position), key(stream_id, group.last_seq), limit])?;
+            statement.query(params![key(stream_id, after), key(stream_id, group.last_seq), limit])?;
         // Numbers without an event were removed; past the last event there is nothing but those.
         let mut position = group.last_seq;
         while let Some(row) = rows.next()? {
@@ -232,14 +265,16 @@ impl Claim {
                     due_at,
                     now,
                     consumer_id,
-                    key(stream_id, group.position),
+                    key(stream_id, after),
                     key(stream_id, position)
                 ])?;
             due_no_later_than(connection, group_id, due_at)?;
         }
+        // Once past its first event a group has no use for the moment it was to start at.
+        let starts_at = if self.events.len() > first_new { 0 } else { group.starts_at };
         connection
-            .prepare_cached("UPDATE consumer_groups SET position = ?1 WHERE id = ?2")?
-            .execute([position, group_id])?;
+            .prepare_cached("UPDATE consumer_groups SET position = ?1, starts_at = ?2 WHERE id = ?3")?
+            .execute([position, starts_at, group_id])?;
         Ok(())
     }
 }

@@ -63,7 +63,8 @@ impl SqliteConfig {
 
     /// Checks what SQLite would not refuse by itself.
     pub(crate) fn validate(&self) -> Result<()> {
-        let invalid = |message: &'static str| Err(Error::new(ErrorKind::InvalidConfig, "sqlite settings", message));
+        let invalid =
+            |message: &'static str| Err(Error::new(ErrorKind::InvalidConfig, "sqlite settings", message));
         if self.path.as_os_str().is_empty() {
             return invalid("`path` must not be empty");
         }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use events_core::{
-    Capabilities, ConsumerOptions, DeadLetterReason, Delivery, DeliveryParts, Error, EventConsumer, Receipt, Result,
+    Capabilities, ConsumerOptions, DeadLetterReason, Delivery, DeliveryParts, Error, EventConsumer, Receipt,
+    Result,
 };
 
 use crate::claim::{self, MOST_EVENTS};
@@ -68,7 +69,8 @@ impl SqliteConsumer {
         });
         let database = Database::open(config, OPERATION).await?;
         let joining = Arc::clone(&terms);
-        let joined = database.write(1, move |connection| join(connection, &joining, None, clock::now())).await;
+        let joined =
+            database.write(1, move |connection| join(connection, &joining, None, clock::now())).await;
         let membership = joined.map_err(|failure| failure.to_error(OPERATION))?;
         let settler = Arc::new(SqliteSettler {
             database: Arc::clone(&database),

@@ -38,8 +38,11 @@ impl Database {
         config.validate()?;
         let path = canonical(&config.path).map_err(|failure| failure.to_error(operation))?;
         let database = Self::shared(SqliteConfig { path, ..config.clone() }).map_err(|error| {
-            Failure::new(ErrorKind::Unavailable, format!("the system refuses a thread or descriptor: {error}"))
-                .to_error(operation)
+            Failure::new(
+                ErrorKind::Unavailable,
+                format!("the system refuses a thread or descriptor: {error}"),
+            )
+            .to_error(operation)
         })?;
         // The writer opens the file; it answers with its failure if it could not.
         database.write(0, |_| Ok(())).await.map_err(|failure| failure.to_error(operation))?;
@@ -58,8 +61,7 @@ impl Database {
         thread::Builder::new()
             .name("events-sqlite-write".to_owned())
             .spawn(move || writer::serve(&settings.path, &settings, &messages, &bell_of_writer))?;
-        let database =
-            Arc::new(Self { config: config.clone(), writer, reader: OnceLock::new(), bell });
+        let database = Arc::new(Self { config: config.clone(), writer, reader: OnceLock::new(), bell });
         open.insert(config, Arc::downgrade(&database));
         Ok(database)
     }
@@ -109,7 +111,8 @@ impl Database {
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let (reply, answer) = oneshot::channel();
-        let question = move |connection: Result<&Connection, Failure>| drop(reply.send(connection.and_then(work)));
+        let question =
+            move |connection: Result<&Connection, Failure>| drop(reply.send(connection.and_then(work)));
         self.ask(reader::Message::Read(Box::new(question)));
         answer.await.unwrap_or_else(|_| Err(Failure::thread_ended()))
     }

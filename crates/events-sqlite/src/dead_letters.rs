@@ -104,7 +104,8 @@ fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
 
 /// Deletes dead letters of a stream and returns how many there were.
 pub(crate) fn purge(connection: &Connection, stream: &str, ids: &[i64]) -> Result<u64, Failure> {
-    let mut statement = connection.prepare_cached("DELETE FROM dead_letters WHERE id = ?1 AND stream = ?2")?;
+    let mut statement =
+        connection.prepare_cached("DELETE FROM dead_letters WHERE id = ?1 AND stream = ?2")?;
     let mut purged = 0;
     for id in ids {
         purged += statement.execute(params![id, stream])? as u64;

@@ -10,8 +10,9 @@ const FOREVER: &str = "forever";
 
 pub(crate) fn required<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text)
-        .map_err(|error| D::Error::custom(format!("{text:?} is no duration such as `500ms` or `30s`: {error}")))
+    humantime::parse_duration(&text).map_err(|error| {
+        D::Error::custom(format!("{text:?} is no duration such as `500ms` or `30s`: {error}"))
+    })
 }
 
 pub(crate) fn or_forever<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {

@@ -59,7 +59,9 @@ fn classify(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             (ErrorKind::Timeout, "other writers kept the database busy for longer than `busy_timeout`")
         }
-        Some(ErrorCode::ReadOnly) => (ErrorKind::PermissionDenied, "the database file or its directory cannot be written"),
+        Some(ErrorCode::ReadOnly) => {
+            (ErrorKind::PermissionDenied, "the database file or its directory cannot be written")
+        }
         Some(ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied) => {
             (ErrorKind::PermissionDenied, "access to the database is denied")
         }
@@ -69,7 +71,9 @@ fn classify(error: &rusqlite::Error) -> (ErrorKind, &'static str) {
         }
         Some(ErrorCode::NotADatabase) => (ErrorKind::InvalidConfig, "the file is no SQLite database"),
         Some(ErrorCode::DatabaseCorrupt) => (ErrorKind::Backend, "the database file is damaged"),
-        Some(ErrorCode::SystemIoFailure) => (ErrorKind::Unavailable, "reading or writing the database file failed"),
+        Some(ErrorCode::SystemIoFailure) => {
+            (ErrorKind::Unavailable, "reading or writing the database file failed")
+        }
         Some(ErrorCode::TooBig) => (ErrorKind::TooLarge, "the event is larger than SQLite can store"),
         _ => (ErrorKind::Backend, "SQLite refused the statement"),
     }

@@ -6,7 +6,7 @@ use events_core::{GroupStatus, Record};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::Failure;
-use crate::history::{Start, Stream, bounded, record, records_after};
+use crate::history::{Start, Stream, before, bounded, record, records_after};
 
 /// How far each group of a stream is, ordered by name.
 pub(crate) fn list(connection: &Connection, stream: &str, now: i64) -> Result<Vec<GroupStatus>, Failure> {
@@ -17,7 +17,8 @@ pub(crate) fn list(connection: &Connection, stream: &str, now: i64) -> Result<Ve
     )?;
     let groups = statement.query_map([stream], |row| {
         let delivered_at: Option<i64> = row.get(3)?;
-        let oldest = delivered_at.map(|at| Duration::from_micros(u64::try_from(now.saturating_sub(at)).unwrap_or(0)));
+        let oldest =
+            delivered_at.map(|at| Duration::from_micros(u64::try_from(now.saturating_sub(at)).unwrap_or(0)));
         Ok(GroupStatus::new(row.get::<_, String>(0)?, Some(row.get(1)?), row.get(2)?, oldest))
     })?;
     Ok(groups.collect::<rusqlite::Result<_>>()?)
@@ -34,11 +35,13 @@ pub(crate) fn peek(
     now: i64,
 ) -> Result<Vec<Record>, Failure> {
     let found = connection
-        .prepare_cached("SELECT id, position FROM consumer_groups WHERE stream_id = ?1 AND name = ?2")?
-        .query_row(params![stream.id, group], |row| Ok((row.get(0)?, row.get(1)?)))
+        .prepare_cached(
+            "SELECT id, position, starts_at FROM consumer_groups WHERE stream_id = ?1 AND name = ?2",
+        )?
+        .query_row(params![stream.id, group], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let (group, position): (Option<i64>, i64) = match found {
-        Some((group, position)) => (Some(group), position),
+        Some((group, position, starts_at)) => (Some(group), before(connection, stream, starts_at, position)?),
         None => (None, start.resolve(connection, stream)?),
     };
     // What is pending was handed out before, so all of it comes before what was not.

@@ -28,8 +28,22 @@ impl Start {
             StartFrom::Latest => Self::Latest,
             StartFrom::After(id) => Self::After(position::parse(operation, id)?),
             StartFrom::Time(time) => Self::Time(clock::to_micros(*time)),
-            _ => return Err(Error::new(ErrorKind::Unsupported, operation, "this start is not known to this backend")),
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    operation,
+                    "this start is not known to this backend",
+                ));
+            }
         })
+    }
+
+    /// The moment before which nothing is wanted, or zero; a group can be told to start in the future.
+    pub(crate) const fn moment(self) -> i64 {
+        match self {
+            Self::Time(time) => time,
+            _ => 0,
+        }
     }
 
     /// The number after which to read.
@@ -58,20 +72,28 @@ pub(crate) struct Stream {
 impl Stream {
     pub(crate) fn find(connection: &Connection, name: &str) -> Result<Option<Self>, Failure> {
         let mut statement = connection.prepare_cached("SELECT id, last_seq FROM streams WHERE name = ?1")?;
-        Ok(statement.query_row([name], |row| Ok(Self { id: row.get(0)?, last_seq: row.get(1)? })).optional()?)
+        Ok(statement
+            .query_row([name], |row| Ok(Self { id: row.get(0)?, last_seq: row.get(1)? }))
+            .optional()?)
     }
 }
 
 /// Number and time of the first event from `from` on.
 fn event_from(connection: &Connection, stream: &Stream, from: i64) -> Result<Option<(i64, i64)>, Failure> {
-    let mut statement = connection
-        .prepare_cached("SELECT id, published_at FROM events WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, published_at FROM events WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1",
+    )?;
     let range = params![key(stream.id, from), key(stream.id, stream.last_seq)];
     Ok(statement.query_row(range, |row| Ok((seq(row.get(0)?), row.get(1)?))).optional()?)
 }
 
-/// The last number whose event was published before `time`. Times never go backwards in a stream, so halving finds it.
-fn before(connection: &Connection, stream: &Stream, time: i64, oldest: i64) -> Result<i64, Failure> {
+/// The last number from `oldest` on whose event was published before `time`. Times never go backwards in a stream, so halving finds it.
+pub(crate) fn before(
+    connection: &Connection,
+    stream: &Stream,
+    time: i64,
+    oldest: i64,
+) -> Result<i64, Failure> {
     let (mut low, mut high) = (oldest, stream.last_seq);
     while low < high {
         let middle = low + (high - low) / 2;

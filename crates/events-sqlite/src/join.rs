@@ -42,7 +42,9 @@ pub(crate) fn join(
     now: i64,
 ) -> Result<Membership, Failure> {
     connection
-        .prepare_cached("INSERT INTO streams (name, last_seq, last_at) VALUES (?1, 0, 0) ON CONFLICT DO NOTHING")?
+        .prepare_cached(
+            "INSERT INTO streams (name, last_seq, last_at) VALUES (?1, 0, 0) ON CONFLICT DO NOTHING",
+        )?
         .execute([&terms.stream])?;
     let stream = Stream::find(connection, &terms.stream)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     let (group_id, start) = match find_group(connection, &stream, &terms.group)? {
@@ -55,9 +57,10 @@ pub(crate) fn join(
             };
             connection
                 .prepare_cached(
-                    "INSERT INTO consumer_groups (stream_id, name, position, due_at) VALUES (?1, ?2, ?3, ?4)",
+                    "INSERT INTO consumer_groups (stream_id, name, position, starts_at, due_at) \
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
                 )?
-                .execute(params![stream.id, terms.group, start, NEVER])?;
+                .execute(params![stream.id, terms.group, start, terms.start.moment(), NEVER])?;
             (connection.last_insert_rowid(), start)
         }
     };

@@ -26,7 +26,11 @@ pub(crate) fn message_id(seq: i64) -> MessageId {
 /// The number a caller's id stands for.
 pub(crate) fn parse(operation: &'static str, id: &MessageId) -> Result<i64> {
     id.as_str().parse().ok().filter(|seq| (0..1 << SEQ_BITS).contains(seq)).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidConfig, operation, format!("{:?} is no message id; ids are numbers", id.as_str()))
+        Error::new(
+            ErrorKind::InvalidConfig,
+            operation,
+            format!("{:?} is no message id; ids are numbers", id.as_str()),
+        )
     })
 }
 

@@ -10,7 +10,12 @@ use crate::stored::Stored;
 ///
 /// Numbers are given while the transaction holds the right to write, so their order is the order of the commits, and a
 /// reader that has seen one number has seen all before it.
-pub(crate) fn insert(connection: &Connection, stream: &str, messages: &[Stored], now: i64) -> Result<i64, Failure> {
+pub(crate) fn insert(
+    connection: &Connection,
+    stream: &str,
+    messages: &[Stored],
+    now: i64,
+) -> Result<i64, Failure> {
     let count = messages.len() as i64;
     let numbered = connection
         .prepare_cached(

@@ -15,7 +15,7 @@ const MIGRATIONS: [&str; 1] = [VERSION_1];
 /// - `events.body` is the event's JSON and `events.fields` its headers; a message that has no body, or more than one,
 ///   lies in `fields` whole (see `stored.rs`).
 /// - `streams.last_at` keeps `published_at` from going backwards with the clock, so that a time can be searched for.
-/// - `consumer_groups.position` is the last number handed out. `due_at` is no later than the first moment a row of
+/// - `consumer_groups.position` is the last number handed out; events published before `starts_at` are passed over. `due_at` is no later than the first moment a row of
 ///   `deliveries` is due, so that a claim looks through them only when that has come, and no index on `due_at` is needed.
 /// - `deliveries` holds what is handed out and not settled. Number, attempt and consumer together name one holder.
 /// - `dead_letters` holds its own copy of the message, for as long as nobody purges it.
@@ -39,6 +39,7 @@ CREATE TABLE consumer_groups (
     stream_id INTEGER NOT NULL,
     name TEXT NOT NULL,
     position INTEGER NOT NULL,
+    starts_at INTEGER NOT NULL,
     due_at INTEGER NOT NULL,
     UNIQUE (stream_id, name)
 ) STRICT;
@@ -99,7 +100,10 @@ pub(crate) fn inspect(connection: &Connection) -> Result<State, Failure> {
         return Ok(State::Empty);
     }
     if application_id != APPLICATION_ID {
-        return Err(Failure::new(ErrorKind::InvalidConfig, "the file is the SQLite database of another program"));
+        return Err(Failure::new(
+            ErrorKind::InvalidConfig,
+            "the file is the SQLite database of another program",
+        ));
     }
     let newest = MIGRATIONS.len() as i64;
     match version {

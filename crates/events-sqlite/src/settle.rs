@@ -54,7 +54,13 @@ fn nack(
     now: i64,
 ) -> Result<(), Failure> {
     let (last, again): (Vec<Held>, Vec<Held>) = held.iter().partition(|held| held.attempt >= max_deliveries);
-    bury_held(connection, membership, &last, &Burial::new(DeadLetterReason::MaxDeliveries, error.cloned()), now)?;
+    bury_held(
+        connection,
+        membership,
+        &last,
+        &Burial::new(DeadLetterReason::MaxDeliveries, error.cloned()),
+        now,
+    )?;
     let due_at = now.saturating_add(delay);
     let mut statement = connection.prepare_cached(
         "UPDATE deliveries SET due_at = ?1, error = coalesce(?2, error) \
@@ -159,7 +165,11 @@ impl SqliteSettler {
             match position::parse(operation, &receipt.message_id) {
                 Ok(seq) => held.push(Held { seq, attempt: receipt.attempt }),
                 // Every delivery of this backend has a number, so these receipts are another backend's.
-                Err(_) => return Err(for_each(receipts, || Error::new(ErrorKind::NotFound, operation, "no such delivery"))),
+                Err(_) => {
+                    return Err(for_each(receipts, || {
+                        Error::new(ErrorKind::NotFound, operation, "no such delivery")
+                    }));
+                }
             }
         }
         let membership = self.membership;
@@ -209,7 +219,8 @@ impl Settler for SqliteSettler {
         let work = move |connection: &Connection, membership: &Membership, held: &[Held]| {
             extend(connection, membership, held, lease, clock::now())
         };
-        let not_held = || Error::new(ErrorKind::NotFound, "extend", "the delivery is no longer this consumer's");
+        let not_held =
+            || Error::new(ErrorKind::NotFound, "extend", "the delivery is no longer this consumer's");
         match self.settle_held("extend", receipts, work).await {
             Ok(held) => held.into_iter().map(|held| if held { Ok(()) } else { Err(not_held()) }).collect(),
             Err(outcomes) => outcomes,

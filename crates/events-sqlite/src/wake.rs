@@ -124,9 +124,7 @@ mod portable {
                     let waited = self.changed.wait_timeout_while(rung, timeout, |rung| !*rung);
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
-                None => {
-                    self.changed.wait_while(rung, |rung| !*rung).unwrap_or_else(PoisonError::into_inner)
-                }
+                None => self.changed.wait_while(rung, |rung| !*rung).unwrap_or_else(PoisonError::into_inner),
             };
             *rung = false;
         }

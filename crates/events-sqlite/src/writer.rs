@@ -4,8 +4,8 @@
 //! shares the next one.
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::Weak;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use events_core::ErrorKind;
