@@ -76,7 +76,7 @@ fn clippy() -> Result<()> {
 }
 
 fn documentation() -> Result<()> {
-    let mut doc = cargo(["doc", "--workspace", "--no-deps", "--all-features", "--document-private-items"]);
+    let mut doc = cargo(["doc", "--workspace", "--no-deps", "--all-features"]);
     command::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
