@@ -54,11 +54,12 @@ impl Stream {
         date: OffsetDateTime,
         limit: usize,
     ) -> Result<Position> {
-        if self.log.len() + self.dead_letters.len() >= limit {
+        let excess = (self.log.len() + self.dead_letters.len() + 1).saturating_sub(limit);
+        if excess > 0 {
             let groups = &self.groups;
             let needed =
                 |position: Position, entry: &Entry| groups.values().any(|group| group.needs(position, entry));
-            if self.log.forget((limit / FORGET_PART).max(1), needed) == 0 {
+            if self.log.forget(excess.max(limit / FORGET_PART), needed) < excess {
                 let message = format!("the stream holds {limit} events that are not done with");
                 return Err(Error::new(ErrorKind::Full, "publish", message));
             }

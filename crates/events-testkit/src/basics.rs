@@ -143,13 +143,16 @@ pub async fn gives_every_group_everything(harness: &dyn Harness) -> Shown {
     let mut first = scene.consumer("first").await;
     let mut second = scene.consumer("second").await;
     let published: BTreeSet<_> = scene.publish(20).await.iter().map(ToString::to_string).collect();
-    let deliveries = receive(&mut *first, 20).await;
-    assert_eq!(ids(&deliveries), published);
-    ack(deliveries).await;
-    let deliveries = receive(&mut *second, 20).await;
-    assert_eq!(ids(&deliveries), published);
-    assert!(deliveries.iter().all(|delivery| delivery.attempt() == 1), "each group counts its own attempts");
-    for delivery in deliveries {
+    let (firsts, seconds) = (receive(&mut *first, 20).await, receive(&mut *second, 20).await);
+    for deliveries in [&firsts, &seconds] {
+        assert_eq!(ids(deliveries), published);
+        assert!(
+            deliveries.iter().all(|delivery| delivery.attempt() == 1),
+            "each group counts its own attempts"
+        );
+    }
+    ack(firsts).await;
+    for delivery in seconds {
         delivery.nack().await.expect("a nack works");
     }
     expect_nothing(&mut *first).await;
@@ -168,14 +171,17 @@ pub async fn shares_a_group_between_consumers(harness: &dyn Harness) -> Shown {
     let end = Instant::now() + DEADLINE;
     while seen.len() < published.len() {
         assert!(Instant::now() < end, "{} of {} events after {DEADLINE:?}", seen.len(), published.len());
+        let mut held = Vec::new();
         for consumer in &mut consumers {
             let deliveries =
                 receive_once(&mut **consumer, ten, Duration::ZERO).await.expect("receiving works");
             for id in ids(&deliveries) {
                 assert!(seen.insert(id), "one event went to two consumers");
             }
-            ack(deliveries).await;
+            held.extend(deliveries);
         }
+        // Only now: each consumer was asked while the others held theirs.
+        ack(held).await;
     }
     assert_eq!(seen, published);
     for consumer in &mut consumers {

@@ -150,6 +150,8 @@ pub async fn redrives_with_attempts_from_one(harness: &dyn Harness) -> Shown {
     let unknown = MessageId::from("no such id");
     assert_eq!(admin.redrive(&[letter(0), unknown.clone()]).await.expect("redriving works"), 1);
     assert_eq!(admin.purge(&[letter(1), unknown]).await.expect("purging works"), 1);
+    let left = dead_letters(&*admin).await.unwrap_or_default();
+    assert_eq!(left.into_iter().map(|letter| letter.id).collect::<Vec<_>>(), [letter(2)]);
     // The attempts count from 1 again, up to the same limit.
     for attempt in [1, 2] {
         let again = receive_one(&mut *consumer).await;

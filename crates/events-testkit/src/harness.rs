@@ -5,9 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use events_core::wire::RawMessage;
-use events_core::{ConsumerOptions, EventAdmin, EventConsumer, EventPublisher, MessageId};
+use events_core::{ConsumerOptions, EventAdmin, EventConsumer, EventPublisher, MessageId, async_trait};
 
 use crate::scene::poll_times;
 

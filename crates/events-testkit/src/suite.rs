@@ -123,3 +123,42 @@ macro_rules! conformance_suite {
         $crate::conformance_suite! { @cases $harness; $($rest)* }
     };
 }
+
+#[cfg(test)]
+mod tests {
+    /// Number, test name, section and case of every case the macro lists.
+    fn listed() -> Vec<(String, String, String, String)> {
+        let source = include_str!("suite.rs").replace('\n', " ");
+        let list = source.split("@cases $harness;").nth(1).expect("the macro has a list");
+        let entries = list.split(" }").next().expect("the list ends").split(';');
+        entries
+            .filter_map(|entry| {
+                let (left, right) = entry.split_once('=')?;
+                let (number, test) = left.trim().split_once(' ')?;
+                let (section, case) = right.trim().split_once("::")?;
+                Some([number, test, section, case].map(str::to_owned).into())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_test_is_named_by_number_and_case() {
+        let cases = listed();
+        assert!(cases.len() >= 40, "only {cases:?}");
+        for (number, test, _, case) in cases {
+            assert_eq!(test, format!("c{number:0>2}_{case}"));
+        }
+    }
+
+    #[test]
+    fn the_readme_lists_every_case_and_no_other() {
+        let readme = include_str!("../README.md");
+        let rows: Vec<&str> = readme.lines().filter(|line| line.contains("::")).collect();
+        let cases = listed();
+        for (number, _, section, case) in &cases {
+            let row = format!("| {number:0>2} | [`{case}`]({section}::{case}) |");
+            assert!(rows.iter().any(|line| line.starts_with(&row)), "there is no row {row}");
+        }
+        assert_eq!(rows.iter().filter(|row| row.starts_with("| ")).count(), cases.len());
+    }
+}
