@@ -1,1 +1,30 @@
-//! TODO
+//! Configuration or URL in, publisher and consumer out: the one crate that names several backends.
+
+#![doc = include_str!("../README.md")]
+
+mod create;
+mod registry;
+
+mod config;
+mod duration;
+mod loader;
+#[cfg(not(all(feature = "memory", feature = "redis", feature = "sqlite")))]
+mod not_compiled;
+mod source;
+mod url;
+
+mod backend;
+mod builtin;
+mod disabled;
+
+mod invalid;
+mod suggest;
+
+pub use backend::{Backend, Target};
+pub use config::{DEFAULT_STREAM_KEY, EventsConfig};
+pub use create::{create_event_admin, create_event_consumer, create_event_publisher};
+pub use duration::parse_duration;
+pub use loader::{ConfigLoader, Setting, Settings};
+pub use registry::Registry;
+pub use source::Place;
+pub use url::BrokerUrl;

@@ -1,0 +1,67 @@
+//! Prints events that pass the filter, and says how many.
+
+use std::io;
+
+use events_terminal::{Filter, Format, Line, Output};
+
+use crate::flags::Flags;
+
+/// Standard output, with what is printed and how.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    filter: Filter,
+    format: Format,
+    output: Output,
+}
+
+/// Why printing ended before the end.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    /// Nobody reads any more, as after `| head`: the end of the program, and no failure.
+    ClosedPipe,
+    /// The disk is full, or the like.
+    Failed(io::Error),
+}
+
+impl Printer {
+    pub(crate) fn new(flags: &Flags) -> Self {
+        Self { filter: flags.filter.filter(), format: flags.format, output: Output::new() }
+    }
+
+    /// Prints the first `limit` events of a batch that pass the filter, and returns how many those were. All of it is written
+    /// and flushed when this returns `Ok`.
+    pub(crate) async fn print<'e, I>(&mut self, batch: I, limit: usize) -> Result<usize, Stopped>
+    where
+        I: Iterator<Item = Line<'e>> + Send,
+    {
+        let mut printed = 0;
+        for line in batch {
+            if printed < limit && self.filter.matches(line.event()) {
+                self.format.append(self.output.buffer(), &line);
+                printed += 1;
+                self.output.flush_if_full().await?;
+            }
+        }
+        self.output.flush().await?;
+        Ok(printed)
+    }
+}
+
+impl From<io::Error> for Stopped {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::ClosedPipe,
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+impl Stopped {
+    /// What the program makes of it.
+    pub(crate) fn into_result(self) -> anyhow::Result<()> {
+        match self {
+            Self::ClosedPipe => Ok(()),
+            Self::Failed(error) => Err(anyhow::Error::new(error).context("cannot write to standard output")),
+        }
+    }
+}

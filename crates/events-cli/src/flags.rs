@@ -1,0 +1,171 @@
+//! The command line.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use events_core::StartFrom;
+use events_factory::parse_duration;
+use events_terminal::{ConnectionArgs, FilterArgs, Format};
+
+const AFTER_HELP: &str = "\
+Settings come from the file given with --config, then from the environment (EVENTS_URL, EVENTS_STREAM_KEY, and EVENTS__A__B for
+the key `a.b`), then from flags. EVENTS_LOG or RUST_LOG chooses what is logged.
+
+Exit codes:
+  0    done
+  1    something failed; of `publish`: at least one event is not published
+  2    the command line or the configuration is wrong
+  130  a second Ctrl-C       143  a second SIGTERM";
+
+/// Publishes events and looks at streams, on Redis, in a file, or wherever a URL leads.
+#[derive(Debug, Parser)]
+#[command(name = "events", version, after_help = AFTER_HELP)]
+pub(crate) struct Flags {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Publish one event given by flags, or many from standard input, one JSON object a line
+    Publish(Box<Publish>),
+    /// Print events as they are published, or from an earlier place on; takes part in no group
+    Tail(Tail),
+}
+
+const PUBLISH_HELP: &str = "\
+Without --type, events are read from standard input, one JSON object a line:
+  {\"event_type\": \"slack.join\", \"source\": \"slack\", \"payload\": {\"user\": \"alice\"}}
+Further keys: version, timestamp, id, headers. What is left out takes its default: 1, now, a new UUID, none.
+A line that is no event is reported with its number, and the others are published, in order.
+
+Examples:
+  events publish --type slack.join --source slack --payload '{\"user\": \"alice\"}'
+  event-log-sink --format json --drain | events publish --url redis://other-host --foreign";
+
+/// What to publish.
+#[derive(Args, Debug)]
+#[command(after_help = PUBLISH_HELP)]
+pub(crate) struct Publish {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+
+    #[command(flatten)]
+    pub(crate) event: EventFlags,
+
+    /// Take any event type that is not empty, as other systems choose them
+    #[arg(long)]
+    pub(crate) foreign: bool,
+
+    /// Print the id the broker gave to each event, instead of how many were published
+    #[arg(long)]
+    pub(crate) ids: bool,
+
+    /// How long to try while the broker is away or full
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "30s")]
+    pub(crate) timeout: Duration,
+}
+
+/// One event.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Event")]
+pub(crate) struct EventFlags {
+    /// What happened, such as `slack-usergroups.update_users`
+    #[arg(long = "type", value_name = "TYPE", requires = "source")]
+    pub(crate) event_type: Option<String>,
+
+    /// The system it happened in
+    #[arg(long, value_name = "NAME", requires = "event_type")]
+    pub(crate) source: Option<String>,
+
+    /// A JSON object, kept as it is spelled [default: {}]
+    #[arg(long, value_name = "JSON", requires = "event_type")]
+    pub(crate) payload: Option<String>,
+
+    /// A header; may be repeated
+    #[arg(long = "header", value_name = "NAME=VALUE", requires = "event_type", value_parser = header)]
+    pub(crate) headers: Vec<(String, String)>,
+
+    /// The version of the payload's schema [default: 1]
+    #[arg(long = "version", id = "schema_version", value_name = "N", requires = "event_type")]
+    pub(crate) version: Option<u64>,
+
+    /// The event's own id [default: a new UUID]
+    #[arg(long, value_name = "ID", requires = "event_type")]
+    pub(crate) id: Option<String>,
+
+    /// When it happened, such as 2026-02-10T12:00:00Z [default: now]
+    #[arg(long, value_name = "TIME", requires = "event_type")]
+    pub(crate) timestamp: Option<String>,
+}
+
+/// What to look at.
+#[derive(Args, Debug)]
+pub(crate) struct Tail {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+
+    /// Where to begin: `earliest`, `latest`, the id of the event to begin after, or a time such as 2026-02-10T12:00:00Z
+    #[arg(long, value_name = "WHERE", default_value = "latest")]
+    pub(crate) from: StartFrom,
+
+    /// End at the newest event instead of waiting for more
+    #[arg(long)]
+    pub(crate) no_follow: bool,
+
+    /// End after this many printed events
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<NonZeroUsize>,
+
+    /// How events are printed
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+fn header(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("a header is given as name=value")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for bad in [
+            &["publish", "--type=a.b"][..],
+            &["publish", "--source=s"],
+            &["publish", "--payload={}"],
+            &["publish", "--type=a.b", "--source=s", "--header=x"],
+            &["publish", "--type=a.b", "--source=s", "--version=-1"],
+            &["publish", "--timeout=5"],
+            &["tail", "--limit=0"],
+            &["tail", "--type=[a"],
+            &["tail", "--format=xml"],
+            &["nonsense"],
+            &[],
+        ] {
+            let arguments = [&["events"], bad].concat();
+            assert_eq!(Flags::try_parse_from(arguments).expect_err("refused").exit_code(), 2, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_needs_a_type_and_a_source_and_no_more() {
+        let flags = Flags::try_parse_from(["events", "publish", "--type=a.b", "--source=s"]).unwrap();
+        let Verb::Publish(publish) = flags.verb else { panic!("{flags:?}") };
+        assert_eq!(publish.event.event_type.as_deref(), Some("a.b"));
+        assert_eq!(publish.timeout, Duration::from_secs(30));
+    }
+}

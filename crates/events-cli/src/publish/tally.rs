@@ -1,0 +1,101 @@
+//! What became of the events: ids or a count on standard output, failures on standard error.
+
+use std::error::Error as _;
+use std::io;
+
+use anyhow::{Context, Result};
+use events_core::{Error, MessageId};
+use events_terminal::{Exit, Output};
+
+/// Counts outcomes and says them.
+#[derive(Debug)]
+pub(super) struct Tally {
+    published: u64,
+    failed: u64,
+    /// Whether all of the input was read.
+    complete: bool,
+    /// Whether ids are printed, instead of how many there are.
+    ids: bool,
+    output: Output,
+}
+
+impl Tally {
+    pub(super) fn new(ids: bool) -> Self {
+        Self { published: 0, failed: 0, complete: true, ids, output: Output::new() }
+    }
+
+    /// One event is published.
+    pub(super) fn published(&mut self, id: &MessageId) {
+        self.published += 1;
+        if self.ids {
+            self.output.buffer().extend_from_slice(format!("{id}\n").as_bytes());
+        }
+    }
+
+    /// One event is not published, and never will be as it is.
+    pub(super) fn failed(&mut self, line: Option<u64>, error: &Error) {
+        self.failed += 1;
+        match line {
+            Some(line) => tracing::error!("line {line}: {}{}", error.message(), Cause(error)),
+            None => tracing::error!("{error}{}", Cause(error)),
+        }
+    }
+
+    /// Events are not published because the broker was away or full for too long.
+    pub(super) fn gave_up(&mut self, lines: &[Option<u64>], error: &Error) {
+        self.failed += lines.len() as u64;
+        self.complete = false;
+        match lines.first().copied().flatten() {
+            Some(first) => tracing::error!(
+                "not published: {} events from line {first} on, and what comes after them: {error}{}",
+                lines.len(),
+                Cause(error)
+            ),
+            None => tracing::error!("{error}{}", Cause(error)),
+        }
+    }
+
+    /// The input was not read to its end.
+    pub(super) fn stopped_early(&mut self) {
+        self.complete = false;
+    }
+
+    /// Prints the ids of a batch.
+    pub(super) async fn flush(&mut self) -> Result<()> {
+        match self.output.flush().await {
+            // Nobody wants to know; the events are published all the same.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written.context("cannot write to standard output"),
+        }
+    }
+
+    /// Prints the summary and says how the program ends.
+    pub(super) async fn finish(mut self) -> Result<Exit> {
+        let plural = if self.published == 1 { "" } else { "s" };
+        let summary = format!("published {} event{plural}", self.published);
+        if self.ids {
+            tracing::info!("{summary}");
+        } else {
+            self.output.buffer().extend_from_slice(format!("{summary}\n").as_bytes());
+        }
+        self.flush().await?;
+        if self.failed > 0 {
+            tracing::error!("not published: {}", self.failed);
+        }
+        Ok(if self.failed == 0 && self.complete { Exit::Success } else { Exit::Failure })
+    }
+}
+
+/// The sources of an error, to be put behind it.
+struct Cause<'e>(&'e Error);
+
+impl std::fmt::Display for Cause<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}

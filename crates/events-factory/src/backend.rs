@@ -1,0 +1,68 @@
+//! What a backend has to offer to be made from a configuration.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use events_core::{ConsumerOptions, EventAdmin, EventConsumer, EventPublisher, Result, async_trait};
+
+use crate::{BrokerUrl, EventsConfig};
+
+/// A kind of broker the factory can connect to: the built-in ones, and those a program adds with
+/// [`Registry::with_backend`](crate::Registry::with_backend).
+///
+/// Settings the configuration has no section for are handed to the backend when it is made.
+#[async_trait]
+pub trait Backend: Debug + Send + Sync + 'static {
+    /// The name in messages, such as `redis`.
+    fn name(&self) -> &str;
+
+    /// The URL schemes the backend answers to, in lower case and without the colon.
+    fn schemes(&self) -> &[&str];
+
+    /// Makes a publisher.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`](events_core::ErrorKind::InvalidConfig) for a URL or setting the backend cannot use, or the error of
+    /// connecting.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    async fn publisher(&self, target: &Target<'_>) -> Result<Arc<dyn EventPublisher>>;
+
+    /// Makes a consumer.
+    ///
+    /// # Errors
+    ///
+    /// As [`publisher`](Self::publisher).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind but perhaps the group.
+    async fn consumer(&self, target: &Target<'_>, options: ConsumerOptions)
+    -> Result<Box<dyn EventConsumer>>;
+
+    /// Makes an admin.
+    ///
+    /// # Errors
+    ///
+    /// As [`publisher`](Self::publisher).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    async fn admin(&self, target: &Target<'_>) -> Result<Arc<dyn EventAdmin>>;
+}
+
+/// What to connect to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Target<'c> {
+    /// The URL that chose the backend.
+    pub url: BrokerUrl,
+    /// The stream key.
+    pub stream_key: &'c str,
+    /// The whole configuration, for the backend's own section.
+    pub config: &'c EventsConfig,
+}
