@@ -125,3 +125,98 @@ fn return_space(connection: &Connection) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claim::claim;
+    use crate::connection::open_writer;
+    use crate::history::Start;
+    use crate::join::{Membership, Terms, join};
+    use crate::publish::insert;
+    use crate::settle::{Held, ack};
+    use crate::stored::Stored;
+    use crate::{SqliteConfig, history};
+
+    const HOUR: i64 = 3_600_000_000;
+
+    /// A file with ten events, the first published at hour one, the last at hour ten.
+    fn ten_events(directory: &tempfile::TempDir) -> Connection {
+        let path = directory.path().join("events.db");
+        let connection = open_writer(&path, &SqliteConfig::new(&path)).unwrap();
+        for hour in 1..=10 {
+            let message = Stored { body: Some(b"{}".to_vec()), fields: None };
+            insert(&connection, "s", &[message], hour * HOUR).unwrap();
+        }
+        connection
+    }
+
+    fn terms(group: &str) -> Terms {
+        Terms {
+            stream: "s".into(),
+            group: group.into(),
+            consumer: "c".into(),
+            start: Start::Earliest,
+            lease: HOUR,
+            max_deliveries: 5,
+        }
+    }
+
+    fn take(connection: &Connection, group: &str, max: usize) -> (Membership, Vec<Held>) {
+        let membership = join(connection, &terms(group), None, 0).unwrap();
+        let claim = claim(connection, &terms(group), membership, max, 0).unwrap();
+        (
+            membership,
+            claim.events.iter().map(|event| Held { seq: event.seq, attempt: event.attempt }).collect(),
+        )
+    }
+
+    /// Sweeps at hour ten and says which numbers are left.
+    fn left(connection: &Connection, max_age: Option<i64>, max_events: Option<u64>) -> Vec<String> {
+        let max_age = max_age.map(|hours| Duration::from_micros((hours * HOUR).unsigned_abs()));
+        let retention = Retention { max_age, max_events };
+        Sweeper::new(retention).sweep(connection, 10 * HOUR).unwrap();
+        let records = history::read(connection, "s", Start::After(0), 100).unwrap();
+        records.into_iter().map(|record| record.message_id.to_string()).collect()
+    }
+
+    #[test]
+    fn removes_what_is_too_old_when_nobody_needs_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = ten_events(&directory);
+        assert_eq!(left(&connection, Some(3), None), ["7", "8", "9", "10"]);
+        assert_eq!(left(&connection, None, Some(2)), ["9", "10"]);
+        assert_eq!(left(&connection, None, None), ["9", "10"]);
+    }
+
+    #[test]
+    fn keeps_what_a_group_was_not_given() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = ten_events(&directory);
+        let (fast, all) = take(&connection, "fast", 10);
+        ack(&connection, &fast, &all).unwrap();
+        let (slow, first) = take(&connection, "slow", 2);
+        ack(&connection, &slow, &first).unwrap();
+        assert_eq!(left(&connection, Some(0), Some(0)), ["3", "4", "5", "6", "7", "8", "9", "10"]);
+    }
+
+    #[test]
+    fn keeps_what_a_group_has_not_settled() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = ten_events(&directory);
+        let (membership, held) = take(&connection, "g", 10);
+        // All but the fourth.
+        ack(&connection, &membership, &[&held[..3], &held[4..]].concat()).unwrap();
+        assert_eq!(left(&connection, Some(0), Some(0)).first().map(String::as_str), Some("4"));
+        ack(&connection, &membership, &held[3..4]).unwrap();
+        assert!(left(&connection, Some(0), Some(0)).is_empty());
+    }
+
+    #[test]
+    fn never_gives_a_number_twice_though_everything_was_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = ten_events(&directory);
+        assert!(left(&connection, None, Some(0)).is_empty());
+        assert_eq!(insert(&connection, "s", &[Stored::default()], 0).unwrap(), 11);
+    }
+}

@@ -46,6 +46,8 @@ struct State {
     more: bool,
     /// When the leases of everything here were last begun or extended.
     extended_at: Instant,
+    /// When extending them was last tried.
+    tried_at: Instant,
     kept: bool,
     left: bool,
 }
@@ -73,6 +75,7 @@ impl Shelf {
             failure: None,
             more: false,
             extended_at: Instant::now(),
+            tried_at: Instant::now(),
             kept: false,
             left: false,
         };
@@ -105,7 +108,7 @@ impl Shelf {
     pub(crate) fn land(&self, outcome: Result<Option<Claim>, Failure>) {
         let mut state = self.state();
         state.claiming = false;
-        state.extended_at = Instant::now();
+        (state.extended_at, state.tried_at) = (Instant::now(), Instant::now());
         match outcome {
             Ok(Some(claim)) => {
                 state.membership = claim.membership;
@@ -183,22 +186,29 @@ impl Shelf {
     /// When the leases have to be extended next.
     pub(crate) fn next_extension(&self) -> Option<Instant> {
         let state = self.state();
-        (!state.is_empty()).then(|| state.extended_at + self.lease / 3)
+        (!state.is_empty()).then(|| state.tried_at + self.lease / 3)
+    }
+
+    /// Extending failed; it is tried again as late as if it had not.
+    pub(crate) fn postpone_extension(&self) {
+        self.state().tried_at = Instant::now();
     }
 
     /// Extends the leases of everything that lies here and lets go of what somebody else holds by now.
     pub(crate) fn extend(&self, connection: &Connection, now: i64) -> Result<(), Failure> {
         let (membership, held) = {
             let mut state = self.state();
-            state.extended_at = Instant::now();
+            state.tried_at = Instant::now();
             (state.membership, state.held())
         };
+        let started = Instant::now();
         let lease = crate::clock::micros(self.lease);
         let extended = settle::extend(connection, &membership, &held, lease, now)?;
         let lost: Vec<Held> =
             held.into_iter().zip(extended).filter(|(_, extended)| !extended).map(|(held, _)| held).collect();
+        let mut state = self.state();
+        state.extended_at = started;
         if !lost.is_empty() {
-            let mut state = self.state();
             state.ready.retain(|ready| !lost.contains(&ready.held));
             state.claimed.retain(|event| !lost.contains(&Held { seq: event.seq, attempt: event.attempt }));
             state.spoiled.retain(|(held, _)| !lost.contains(held));

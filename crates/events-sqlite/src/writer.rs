@@ -110,6 +110,7 @@ impl Writer<'_> {
                 && let Err(failure) = self.transact(|connection| shelf.extend(connection, clock::now()))
             {
                 tracing::warn!(error = %failure.to_error("extend"), "leases of fetched events could not be extended");
+                shelf.postpone_extension();
             }
             shelf.is_still_kept()
         });
@@ -225,5 +226,110 @@ where
     fn finish(self: Box<Self>, outcome: Result<(), Failure>) {
         let Self { output, done, .. } = *self;
         done(outcome.and_then(|()| output.ok_or_else(Failure::thread_ended)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc;
+
+    use events_core::ErrorKind;
+
+    use super::*;
+    use crate::database::Database;
+
+    async fn open(directory: &tempfile::TempDir) -> Arc<Database> {
+        let database = Database::open(&SqliteConfig::new(directory.path().join("events.db")), "test").await;
+        let database = database.unwrap();
+        database.write(0, |c| Ok(c.execute_batch("CREATE TABLE t (x BLOB)")?)).await.unwrap();
+        database
+    }
+
+    /// Keeps the writing thread busy until the sender is dropped, so that what is asked for meanwhile meets.
+    fn hold(database: &Database) -> mpsc::Sender<()> {
+        let (hold, held) = mpsc::channel();
+        drop(database.write(0, move |_| Ok(held.recv().is_ok())));
+        hold
+    }
+
+    fn insert(bytes: usize) -> impl FnMut(&Connection) -> Result<(), Failure> {
+        move |connection| Ok(connection.execute("INSERT INTO t VALUES (zeroblob(?1))", [bytes]).map(drop)?)
+    }
+
+    fn count(connection: &Connection) -> Result<i64, Failure> {
+        Ok(connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0))?)
+    }
+
+    #[tokio::test]
+    async fn calls_that_meet_share_one_transaction() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = open(&directory).await;
+        let held = hold(&database);
+        let writes: Vec<_> = (0..3).map(|_| database.write(1, insert(1))).collect();
+        let path = database.config().path.clone();
+        let seen = database.write(0, move |inside| {
+            // Before anything is committed: all three are visible inside, none outside.
+            Ok((count(inside)?, count(&Connection::open(&path)?)?))
+        });
+        drop(held);
+        assert_eq!(seen.await.unwrap(), (3, 0));
+        for write in writes {
+            write.await.unwrap();
+        }
+        assert_eq!(database.read(count).await.unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_fails_leaves_those_it_met_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = open(&directory).await;
+        let held = hold(&database);
+        let (before, after) = (database.write(1, insert(1)), insert(1));
+        let failing = database.write(1, |connection| {
+            insert(1)(connection)?;
+            Ok(connection.execute_batch("INSERT INTO missing VALUES (1)")?)
+        });
+        let after = database.write(1, after);
+        drop(held);
+        before.await.unwrap();
+        assert_eq!(failing.await.unwrap_err().kind(), ErrorKind::Backend);
+        after.await.unwrap();
+        assert_eq!(database.read(count).await.unwrap(), 2, "what the failing call had written is undone");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_lacks_room_leaves_those_it_met_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = open(&directory).await;
+        let limit = |connection: &Connection| {
+            let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+            Ok(connection.pragma_update_and_check(None, "max_page_count", pages + 10, |_| Ok(()))?)
+        };
+        database.write(0, limit).await.unwrap();
+        let held = hold(&database);
+        let before = database.write(1, insert(1));
+        let failing = database.write(1, insert(1_000_000));
+        let after = database.write(1, insert(1));
+        drop(held);
+        before.await.unwrap();
+        assert_eq!(failing.await.unwrap_err().kind(), ErrorKind::Full);
+        after.await.unwrap();
+        assert_eq!(database.read(count).await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn another_writer_is_waited_for_as_long_as_configured() {
+        let directory = tempfile::tempdir().unwrap();
+        let patient = open(&directory).await;
+        let mut config = patient.config().clone();
+        config.busy_timeout = Duration::from_millis(20);
+        let impatient = Database::open(&config, "test").await.unwrap();
+        let other = Connection::open(&config.path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let waiting = patient.write(1, insert(1));
+        assert_eq!(impatient.write(1, insert(1)).await.unwrap_err().kind(), ErrorKind::Timeout);
+        other.execute_batch("COMMIT").unwrap();
+        waiting.await.unwrap();
     }
 }

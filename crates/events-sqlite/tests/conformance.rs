@@ -146,7 +146,7 @@ impl Harness for File {
     fn not_shown(&self) -> &[(u8, &'static str)] {
         &[(
             36,
-            "there is no server that could be killed; `processes.rs` kills the processes that use the file",
+            "there is no server that could be killed; `tests/system/processes.rs` kills the processes that use the file",
         )]
     }
 }
