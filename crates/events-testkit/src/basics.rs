@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::scene::{
-    DEADLINE, Scene, ack, expect_nothing, groups_offered, ids, numbered, numbers, publish_all, receive,
-    receive_once, receive_one,
+    DEADLINE, Scene, Waiting, ack, expect_nothing, groups_offered, ids, numbered, numbers, publish_all,
+    receive, receive_once, receive_one,
 };
 use crate::{Harness, Shown};
 
@@ -110,15 +110,16 @@ fn sized(bytes: usize) -> Event {
     builder(bytes - frame).build().expect("the event is valid")
 }
 
-/// 04: a consumer gets the events of its own stream and of no other, though the groups have the same name.
+/// 04: a consumer is woken by the events of its own stream and gets no other, though the groups have the same name.
 pub async fn keeps_streams_apart(harness: &dyn Harness) -> Shown {
     let (here, there) = (Scene::new(harness), Scene::new(harness));
-    let mut consumer = here.consumer("g").await;
+    let waiting = Waiting::new(here.consumer("g").await);
     let mut other = there.consumer("g").await;
     there.publish_events(&numbered(0..5)).await;
-    expect_nothing(&mut *consumer).await;
+    waiting.expect_none().await;
     here.publish_events(&numbered(5..8)).await;
-    let mine = receive(&mut *consumer, 3).await;
+    let (mut consumer, mut mine) = waiting.woken().await;
+    mine.extend(receive(&mut *consumer, 3 - mine.len()).await);
     assert_eq!(sorted(numbers(&mine)), [5, 6, 7]);
     ack(mine).await;
     let theirs = receive(&mut *other, 5).await;

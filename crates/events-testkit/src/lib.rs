@@ -20,6 +20,7 @@ pub mod leaks;
 pub mod stopping;
 
 pub mod bounds;
+pub mod soak;
 
 pub use harness::{Fault, Harness, Shown};
 pub use suite::run;

@@ -13,6 +13,7 @@ use events_core::{
     ConsumerOptions, DeadLetter, Delivery, ErrorKind, Event, EventAdmin, EventConsumer, EventPublisher,
     MessageId, Result,
 };
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -154,6 +155,30 @@ pub(crate) async fn receive_within(
         deliveries.extend(receive_once(consumer, max, WAIT).await.expect("receiving works"));
     }
     deliveries
+}
+
+/// Receives in a task of its own, in one call that waits longer than any case runs: only being woken ends it.
+pub(crate) struct Waiting(JoinHandle<(Box<dyn EventConsumer>, Vec<Delivery>)>);
+
+impl Waiting {
+    pub(crate) fn new(mut consumer: Box<dyn EventConsumer>) -> Self {
+        Self(tokio::spawn(async move {
+            let received = receive_once(&mut *consumer, BATCH, DEADLINE * 100).await;
+            let received = received.expect("receiving works");
+            (consumer, received)
+        }))
+    }
+
+    /// The consumer and what woke it; panics after [`DEADLINE`].
+    pub(crate) async fn woken(self) -> (Box<dyn EventConsumer>, Vec<Delivery>) {
+        within(DEADLINE, self.0).await.expect("the waiting task lives")
+    }
+
+    /// Insists that nothing has come so far.
+    pub(crate) async fn expect_none(&self) {
+        tokio::time::sleep(QUIET).await;
+        assert!(!self.0.is_finished(), "nothing is due, yet the waiting consumer got something");
+    }
 }
 
 /// Receives exactly one.

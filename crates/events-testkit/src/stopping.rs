@@ -131,16 +131,17 @@ pub async fn finishes_publishing_before_closing(harness: &dyn Harness) -> Shown 
     for round in 0..8_usize {
         let publisher = scene.publisher().await;
         let events = numbered(round * 200..round * 200 + 200);
-        let publishing = {
-            let publisher = std::sync::Arc::clone(&publisher);
-            tokio::spawn(async move { publisher.publish_batch(&events).await })
+        // Each round closes at another moment of the same publish.
+        let closing = async {
+            for _ in 0..round {
+                tokio::task::yield_now().await;
+            }
+            publisher.close().await
         };
-        // Each round closes at another moment.
-        for _ in 0..round {
-            tokio::task::yield_now().await;
-        }
-        within(DEADLINE, publisher.close()).await.expect("a publisher closes");
-        match within(DEADLINE, publishing).await.expect("publishing does not panic") {
+        let both = async { tokio::join!(publisher.publish_batch(&events), closing) };
+        let (published, closed) = within(DEADLINE, both).await;
+        closed.expect("a publisher closes");
+        match published {
             Ok(report) => {
                 let ids = report.into_ids().expect("what was on its way is finished");
                 expected.extend(ids.iter().map(ToString::to_string));

@@ -112,6 +112,7 @@ macro_rules! conformance_suite {
             60 c60_repeats_at_most_what_was_in_flight = bounds::repeats_at_most_what_was_in_flight;
             63 c63_tells_the_truth_about_groups = bounds::tells_the_truth_about_groups;
             64 c64_carries_trace_context = bounds::carries_trace_context;
+            65 c65_survives_a_random_mix = soak::survives_a_random_mix;
         }
     };
     (@cases $harness:expr;) => {};
