@@ -1,1 +1,28 @@
-//! TODO
+//! Events on Redis Streams: publisher, consumer and admin.
+
+#![doc = include_str!("../README.md")]
+
+mod address;
+mod config;
+mod entry_id;
+mod keys;
+mod membership;
+
+mod client;
+
+mod capabilities;
+mod publisher;
+
+mod agenda;
+mod consumer;
+mod inbox;
+mod reader;
+mod settler;
+
+mod admin;
+mod dead_letter;
+
+pub use admin::RedisAdmin;
+pub use config::RedisConfig;
+pub use consumer::RedisConsumer;
+pub use publisher::RedisPublisher;

@@ -1,0 +1,249 @@
+//! `RedisAdmin`: looks at a stream from outside.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use events_core::{
+    Capabilities, ConsumerOptions, DeadLetter, Error, ErrorKind, EventAdmin, GroupStatus, MessageId, Record,
+    Result, StartFrom, async_trait, wire,
+};
+use time::OffsetDateTime;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use crate::RedisConfig;
+use crate::capabilities::capabilities;
+use crate::client::{
+    Code, CommandError, Entry, ForeignClient, Link, PendingFilter, ReadConnection, Role, StreamClient,
+};
+use crate::dead_letter;
+use crate::entry_id::{EntryId, start_after};
+
+/// The longest one read waits at the server: a read whose caller went away keeps the next one waiting for that long.
+const LONGEST_READ: Duration = Duration::from_secs(1);
+
+/// How many entries are fetched at once.
+const PAGE: usize = 1_000;
+
+/// Looks at one stream from outside, and moves its dead letters.
+#[derive(Debug)]
+pub struct RedisAdmin {
+    client: StreamClient,
+    config: RedisConfig,
+    stream_key: String,
+    lease: Duration,
+    /// For reads that wait; made when the first does.
+    reads: OnceCell<ReadConnection>,
+}
+
+impl RedisAdmin {
+    /// Connects to the server that `config` names.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisPublisher::connect`](crate::RedisPublisher::connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn connect(config: &RedisConfig, stream_key: &str) -> Result<Self> {
+        let link = Link::connect(config, Role::Commands).await?;
+        Self::new(link, config, stream_key)
+    }
+
+    /// Looks through a client that exists already and stays the caller's. Reads that wait get a connection of their own.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for an empty stream key.
+    pub fn with_client(client: ForeignClient, config: &RedisConfig, stream_key: &str) -> Result<Self> {
+        Self::new(Link::foreign(client), config, stream_key)
+    }
+
+    fn new(link: Link, config: &RedisConfig, stream_key: &str) -> Result<Self> {
+        if stream_key.is_empty() {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                "redis admin",
+                "the stream key must not be empty",
+            ));
+        }
+        Ok(Self {
+            client: StreamClient::new(link, stream_key, config.command_timeout),
+            config: config.clone(),
+            stream_key: stream_key.to_owned(),
+            lease: ConsumerOptions::DEFAULT_LEASE,
+            reads: OnceCell::new(),
+        })
+    }
+
+    /// The lease the consumers of the stream were given, by which [`peek`](EventAdmin::peek) tells what is due: the
+    /// server knows only how long an event has been pending. Default: 60 s.
+    #[must_use]
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    async fn reads(&self) -> Result<&ReadConnection> {
+        let connect = async || {
+            let link = self.client.link().another(&self.config, Role::Reads).await?;
+            Ok(ReadConnection::new(link, &self.stream_key))
+        };
+        self.reads.get_or_try_init(connect).await
+    }
+
+    /// Waits for entries after `after`.
+    async fn wait_for(&self, after: EntryId, max: usize, wait: Duration) -> Result<Vec<Entry>> {
+        let reads = self.reads().await?;
+        let until = Instant::now() + wait.min(crate::inbox::FOREVER);
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let entries = reads.read_after(after, max, left.min(LONGEST_READ)).await?;
+            if !entries.is_empty() || left.is_zero() {
+                return Ok(entries);
+            }
+        }
+    }
+
+    /// The newest entry's id, or the highest the stream ever gave when it is empty now.
+    async fn newest(&self) -> Result<Option<EntryId>> {
+        let last = self.client.last_generated_id().await?;
+        Ok(last.filter(|id| *id != EntryId::ZERO))
+    }
+
+    /// Pending entries of the group whose lease has ended, in the order of the stream.
+    async fn expired(&self, group: &str, after: EntryId, max: usize) -> Result<Vec<Entry>, CommandError> {
+        let mut expired = Vec::new();
+        let mut after = after;
+        while expired.len() < max {
+            let filter =
+                PendingFilter { idle: Some(self.lease), after: Some(after), ..PendingFilter::default() };
+            let page = self.client.pending(group, filter, PAGE.min(max)).await?;
+            let Some(last) = page.last() else { break };
+            after = last.id;
+            for pending in &page {
+                // One that was trimmed is nothing a consumer would be given.
+                expired.extend(self.client.entry(pending.id).await?);
+            }
+        }
+        expired.truncate(max);
+        Ok(expired)
+    }
+
+    async fn oldest_pending(&self, group: &str) -> Result<Option<Duration>, CommandError> {
+        let oldest = self.client.pending(group, PendingFilter::default(), 1).await?;
+        Ok(oldest.first().map(|pending| Duration::from_millis(pending.idle_ms)))
+    }
+}
+
+fn record(entry: Entry) -> Record {
+    let published_at = entry.id.time().unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let fields = entry.fields.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+    Record { message_id: entry.id.to_message_id(), published_at, event: wire::decode(fields, published_at) }
+}
+
+/// The texts of ids; one that no stream can have given is no dead letter's and passed over.
+fn texts(ids: &[MessageId]) -> Vec<String> {
+    ids.iter().filter_map(|id| EntryId::try_from(id).ok()).map(|id| id.to_string()).collect()
+}
+
+#[async_trait]
+impl EventAdmin for RedisAdmin {
+    fn capabilities(&self) -> Capabilities {
+        capabilities(&self.config)
+    }
+
+    async fn read(&self, from: &StartFrom, max: NonZeroUsize, wait: Duration) -> Result<Vec<Record>> {
+        let after = match start_after(from)? {
+            Some(after) => after,
+            None => self.newest().await?.unwrap_or(EntryId::ZERO),
+        };
+        let mut entries = self.client.entries_after(after, max.get()).await?;
+        if entries.is_empty() && !wait.is_zero() {
+            entries = self.wait_for(after, max.get(), wait).await?;
+        }
+        Ok(entries.into_iter().map(record).collect())
+    }
+
+    async fn last_id(&self) -> Result<Option<MessageId>> {
+        Ok(self.newest().await?.map(EntryId::to_message_id))
+    }
+
+    async fn peek(
+        &self,
+        group: &str,
+        start_from: &StartFrom,
+        after: Option<&MessageId>,
+        max: NonZeroUsize,
+    ) -> Result<Vec<Record>> {
+        let after = after.map_or(Ok(EntryId::ZERO), EntryId::try_from)?;
+        let groups = self.client.groups().await?;
+        let delivered = match groups.into_iter().find(|known| known.name == group) {
+            Some(group) => Some(group.last_delivered),
+            // A group that starts after all there is waits for nothing yet.
+            None => match start_after(start_from)? {
+                Some(start) => Some(start),
+                None => return Ok(Vec::new()),
+            },
+        };
+        let delivered = delivered.unwrap_or(EntryId::ZERO);
+        let mut entries = match self.expired(group, after, max.get()).await {
+            Ok(expired) => expired,
+            Err(error) if error.code() == Code::GroupLost => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        if entries.len() < max.get() {
+            let new = self.client.entries_after(delivered.max(after), max.get() - entries.len()).await?;
+            entries.extend(new);
+        }
+        Ok(entries.into_iter().map(record).collect())
+    }
+
+    async fn groups(&self) -> Result<Vec<GroupStatus>> {
+        let mut groups = Vec::new();
+        for group in self.client.groups().await? {
+            let oldest = match self.oldest_pending(&group.name).await {
+                Ok(oldest) => oldest,
+                // Deleted since it was listed.
+                Err(error) if error.code() == Code::GroupLost => continue,
+                Err(error) => return Err(error.into()),
+            };
+            groups.push(GroupStatus::new(group.name, group.lag, group.pending, oldest));
+        }
+        groups.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(groups)
+    }
+
+    async fn dead_letters(&self, after: Option<&MessageId>, max: NonZeroUsize) -> Result<Vec<DeadLetter>> {
+        let mut after = after.map_or(Ok(EntryId::ZERO), EntryId::try_from)?;
+        let mut letters = Vec::new();
+        while letters.len() < max.get() {
+            let page = self.client.dead_letters(after, PAGE.min(max.get())).await?;
+            let Some(last) = page.last() else { break };
+            after = last.id;
+            // What others put under this key is theirs.
+            letters.extend(page.into_iter().filter_map(|entry| dead_letter::read(entry).ok()));
+        }
+        letters.truncate(max.get());
+        Ok(letters)
+    }
+
+    async fn redrive(&self, ids: &[MessageId]) -> Result<u64> {
+        let ids = texts(ids);
+        if ids.is_empty() { Ok(0) } else { Ok(self.client.redrive(&ids).await?) }
+    }
+
+    async fn purge(&self, ids: &[MessageId]) -> Result<u64> {
+        let ids = texts(ids);
+        if ids.is_empty() { Ok(0) } else { Ok(self.client.purge(ids).await?) }
+    }
+
+    async fn close(&self) -> Result<()> {
+        if let Some(reads) = self.reads.get() {
+            reads.link().quit().await;
+        }
+        self.client.link().quit().await;
+        Ok(())
+    }
+}

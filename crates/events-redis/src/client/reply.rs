@@ -1,0 +1,204 @@
+//! Replies taken apart, so that one odd entry cannot spoil the reply it came in.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use fred::types::Value;
+
+use crate::entry_id::EntryId;
+
+/// One entry of a stream: names and values as they lie at the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) id: EntryId,
+    pub(crate) fields: Vec<(Bytes, Bytes)>,
+}
+
+/// What the server knows of one pending entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pending {
+    pub(crate) id: EntryId,
+    pub(crate) idle_ms: u64,
+    /// How often it was delivered.
+    pub(crate) count: u32,
+}
+
+/// One page of taking over.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Claimed {
+    /// Where the next page begins; zero when the whole list was looked at.
+    pub(crate) next: EntryId,
+    pub(crate) entries: Vec<Entry>,
+    /// How many were pending and no longer in the stream.
+    pub(crate) gone: usize,
+    /// Whether some of those are still pending, as servers before 7.0 leave them.
+    pub(crate) gone_pending: bool,
+}
+
+/// How far a group is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct GroupInfo {
+    pub(crate) name: String,
+    pub(crate) last_delivered: EntryId,
+    pub(crate) pending: u64,
+    pub(crate) lag: Option<u64>,
+}
+
+/// Entries, and how many places of the reply were empty because the entry is gone.
+pub(super) fn entries(value: Value) -> Option<(Vec<Entry>, usize)> {
+    let list = array(value)?;
+    let (mut entries, mut gone) = (Vec::with_capacity(list.len()), 0);
+    for item in list {
+        match entry(item)? {
+            Some(entry) => entries.push(entry),
+            None => gone += 1,
+        }
+    }
+    Some((entries, gone))
+}
+
+/// One entry; `Some(None)` when it is gone.
+fn entry(value: Value) -> Option<Option<Entry>> {
+    let Value::Array(parts) = value else { return value.is_null().then_some(None) };
+    let mut parts = parts.into_iter();
+    let id = id(&parts.next()?)?;
+    let fields = parts.next()?;
+    if fields.is_null() {
+        return Some(None);
+    }
+    let fields = array(fields)?;
+    let mut pairs = Vec::with_capacity(fields.len() / 2);
+    let mut fields = fields.into_iter();
+    while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
+        pairs.push((bytes(name)?, bytes(value)?));
+    }
+    Some(Some(Entry { id, fields: pairs }))
+}
+
+/// The entries of the one stream a read was for; none when nothing came.
+pub(super) fn read(value: Value) -> Option<Vec<Entry>> {
+    let first = match value {
+        Value::Null => return Some(Vec::new()),
+        Value::Map(map) => map.inner().into_values().next(),
+        value => match array(value)?.into_iter().next() {
+            // RESP2: an array of pairs. RESP3 may arrive flattened: name, entries.
+            Some(Value::Array(pair)) => pair.into_iter().nth(1),
+            other => other,
+        },
+    };
+    match first {
+        None => Some(Vec::new()),
+        Some(list) => entries(list).map(|(entries, _)| entries),
+    }
+}
+
+pub(super) fn claimed(value: Value) -> Option<Claimed> {
+    let mut parts = array(value)?.into_iter();
+    let next = id(&parts.next()?)?;
+    let (entries, gone_pending) = entries(parts.next()?)?;
+    // Since 7.0 the ids that are gone come apart and are no longer pending.
+    let cleared = parts.next().map_or(Some(0), |list| array(list).map(|list| list.len()))?;
+    Some(Claimed { next, entries, gone: cleared + gone_pending, gone_pending: gone_pending > 0 })
+}
+
+pub(super) fn pending(value: Value) -> Option<Vec<Pending>> {
+    array(value)?
+        .into_iter()
+        .map(|item| {
+            let parts = array(item)?;
+            let [entry, _, idle, count] = parts.as_slice() else { return None };
+            Some(Pending {
+                id: id(entry)?,
+                idle_ms: idle.as_u64()?,
+                count: u32::try_from(count.as_u64()?).unwrap_or(u32::MAX),
+            })
+        })
+        .collect()
+}
+
+pub(super) fn groups(value: Value) -> Option<Vec<GroupInfo>> {
+    array(value)?
+        .into_iter()
+        .map(|item| {
+            let mut fields: HashMap<String, Value> = item.convert().ok()?;
+            Some(GroupInfo {
+                name: fields.remove("name")?.as_string()?,
+                last_delivered: id(fields.get("last-delivered-id")?)?,
+                pending: fields.get("pending")?.as_u64()?,
+                // Absent before 7.0, and nil where the server has lost count: unknown, not zero.
+                lag: fields.get("lag").and_then(Value::as_u64),
+            })
+        })
+        .collect()
+}
+
+pub(super) fn ids(value: Value) -> Option<Vec<EntryId>> {
+    array(value)?.iter().map(id).collect()
+}
+
+pub(super) fn id(value: &Value) -> Option<EntryId> {
+    value.as_str()?.parse().ok()
+}
+
+fn array(value: Value) -> Option<Vec<Value>> {
+    match value {
+        Value::Array(list) => Some(list),
+        Value::Null => Some(Vec::new()),
+        _ => None,
+    }
+}
+
+fn bytes(value: Value) -> Option<Bytes> {
+    match value {
+        Value::String(text) => Some(text.into_inner()),
+        Value::Bytes(bytes) => Some(bytes),
+        // What looks like a number to the client was bytes on the wire.
+        value => value.as_string().map(Bytes::from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(items: impl IntoIterator<Item = Value>) -> Value {
+        Value::Array(items.into_iter().collect())
+    }
+
+    fn text(text: &'static str) -> Value {
+        Value::from_static_str(text)
+    }
+
+    fn one() -> Value {
+        list([text("1-0"), list([text("event"), Value::Bytes(Bytes::from_static(b"\xff"))])])
+    }
+
+    #[test]
+    fn a_read_is_understood_in_every_shape() {
+        let entry = Entry {
+            id: "1-0".parse().unwrap(),
+            fields: vec![(Bytes::from_static(b"event"), Bytes::from_static(b"\xff"))],
+        };
+        assert_eq!(read(Value::Null), Some(vec![]));
+        assert_eq!(read(list([list([text("s"), list([one()])])])), Some(vec![entry]));
+        assert_eq!(read(text("OK")), None);
+    }
+
+    #[test]
+    fn a_claim_tells_what_is_gone_on_old_and_new_servers() {
+        let new = claimed(list([text("0-0"), list([one()]), list([text("2-0"), text("3-0")])])).unwrap();
+        assert_eq!((new.next, new.entries.len(), new.gone, new.gone_pending), (EntryId::ZERO, 1, 2, false));
+        let old = claimed(list([text("7-0"), list([one(), Value::Null])])).unwrap();
+        assert_eq!((old.entries.len(), old.gone, old.gone_pending), (1, 1, true));
+    }
+
+    #[test]
+    fn an_unknown_lag_is_not_zero() {
+        let group = |lag| {
+            let fields = [text("name"), text("g"), text("pending"), Value::Integer(2)];
+            list(fields.into_iter().chain([text("last-delivered-id"), text("5-1"), text("lag"), lag]))
+        };
+        let groups = groups(list([group(Value::Null), group(Value::Integer(3))])).unwrap();
+        assert_eq!(groups.iter().map(|group| group.lag).collect::<Vec<_>>(), [None, Some(3)]);
+    }
+}

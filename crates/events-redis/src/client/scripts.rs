@@ -1,0 +1,131 @@
+//! The Lua scripts: what must happen in one step, and what must cost one round trip for a whole batch.
+//!
+//! Every script is sent with its text. That is a few hundred bytes beside a batch, and it cannot be missing: not after
+//! a restart, a failover or `SCRIPT FLUSH`.
+
+use std::time::Duration;
+
+use events_core::DeadLetterReason;
+
+use crate::entry_id::EntryId;
+
+/// Adds entries that are only a body. `ARGV`: the bodies.
+/// Returns the refusal that ended it, or an empty text, and then the ids of what was added before.
+pub(super) const ADD_BODIES: &str = "\
+local ids = {''}
+for i = 1, #ARGV do
+  local id = redis.pcall('XADD', KEYS[1], '*', 'event', ARGV[i])
+  if type(id) == 'table' then ids[1] = id.err break end
+  ids[i + 1] = id
+end
+return ids";
+
+/// As [`ADD_BODIES`], for entries with any fields. `ARGV`: for each entry the number of its fields, then names and values.
+pub(super) const ADD_ENTRIES: &str = "\
+local ids, at = {''}, 1
+while at <= #ARGV do
+  local last = at + 2 * tonumber(ARGV[at])
+  local id = redis.pcall('XADD', KEYS[1], '*', unpack(ARGV, at + 1, last))
+  if type(id) == 'table' then ids[1] = id.err break end
+  ids[#ids + 1] = id
+  at = last + 1
+end
+return ids";
+
+/// Moves the leases of entries that are still this delivery's. `ARGV`: group, consumer, the idle time to set, whether
+/// to take back the counted delivery, then id and count of each entry.
+/// Returns 1 for each that was held and 0 for each that was not.
+pub(super) const HOLD: &str = "\
+local held = {}
+for i = 5, #ARGV, 2 do
+  local id = ARGV[i]
+  local entry = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1, ARGV[2])[1]
+  if entry and entry[4] == tonumber(ARGV[i + 1]) then
+    local claimed
+    if ARGV[4] == '1' then
+      claimed = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'IDLE', ARGV[3], 'RETRYCOUNT', entry[4] - 1, 'JUSTID')
+    else
+      claimed = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'IDLE', ARGV[3], 'JUSTID')
+    end
+    held[#held + 1] = #claimed
+  else
+    held[#held + 1] = 0
+  end
+end
+return held";
+
+/// Moves entries that are still this delivery's to the dead letters. `ARGV`: group, consumer, reason, then id, count,
+/// attempts to record and detail of each. An entry that is gone from the stream is only acknowledged.
+/// Returns how many became dead letters.
+pub(super) const BURY: &str = "\
+local buried = 0
+for i = 4, #ARGV, 4 do
+  local id = ARGV[i]
+  local held = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1, ARGV[2])[1]
+  if held and held[4] == tonumber(ARGV[i + 1]) then
+    local entry = redis.call('XRANGE', KEYS[1], id, id)[1]
+    if entry then
+      redis.call('XADD', KEYS[2], '*', 'reason', ARGV[3], 'detail', ARGV[i + 3], 'attempts', ARGV[i + 2],
+        'stream', KEYS[1], 'group', ARGV[1], 'consumer', ARGV[2], 'origin_id', id, 'idle_ms', held[3],
+        unpack(entry[2]))
+      buried = buried + 1
+    end
+    redis.call('XACK', KEYS[1], ARGV[1], id)
+  end
+end
+return buried";
+
+/// Gives dead letters back. `ARGV`: the consumer to give them to, the idle time to set, then the dead letters' ids.
+/// What the stream still holds becomes pending again in its group, counted from 0; what it lost is added again.
+/// Returns how many were given back.
+pub(super) const REDRIVE: &str = "\
+local given = 0
+for i = 3, #ARGV do
+  local letter = redis.call('XRANGE', KEYS[2], ARGV[i], ARGV[i])[1]
+  local fields = letter and letter[2]
+  if fields and fields[1] == 'reason' and fields[13] == 'origin_id' then
+    local group, id, back = fields[10], fields[14], false
+    if #redis.call('XRANGE', KEYS[1], id, id) == 1 then
+      local pending = redis.pcall('XPENDING', KEYS[1], group, id, id, 1)
+      if not pending.err then
+        if #pending == 0 then
+          redis.call('XCLAIM', KEYS[1], group, ARGV[1], 0, id, 'IDLE', ARGV[2], 'RETRYCOUNT', 0, 'FORCE', 'JUSTID')
+        end
+        back = true
+      end
+    end
+    if not back then redis.call('XADD', KEYS[1], '*', unpack(fields, 17)) end
+    redis.call('XDEL', KEYS[2], ARGV[i])
+    given = given + 1
+  end
+end
+return given";
+
+/// Removes a consumer that owns nothing: checking and removing apart could destroy what it was given in between.
+/// `ARGV`: group, consumer.
+pub(super) const LEAVE: &str = "\
+if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) == 0 then
+  return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+end
+return -1";
+
+/// What to do with leases of entries that are held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hold {
+    /// How long ago the entries shall count as delivered.
+    pub(crate) idle: Duration,
+    /// Whether the delivery shall count as never made.
+    pub(crate) uncount: bool,
+}
+
+/// Why entries become dead letters.
+#[derive(Clone, Debug)]
+pub(crate) struct Burial {
+    pub(crate) id: EntryId,
+    /// What the server counts if the entry is still this consumer's.
+    pub(crate) count: u32,
+    /// How often it was delivered to somebody.
+    pub(crate) attempts: u32,
+    pub(crate) reason: DeadLetterReason,
+    pub(crate) detail: Option<String>,
+}

@@ -1,0 +1,270 @@
+//! `StreamClient`: the commands on one stream, its groups and its dead letters.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fred::clients::{Client, WithOptions};
+use fred::interfaces::{ClientLike, LuaInterface, StreamsInterface};
+use fred::types::Value;
+use fred::types::config::Options;
+use fred::types::streams::XPendingArgs;
+use tracing::warn;
+
+use super::reply::{self, Claimed, Entry, GroupInfo, Pending};
+use super::{Code, CommandError, Link, scripts};
+use crate::entry_id::EntryId;
+use crate::keys::dead_letter_key;
+use crate::membership::Membership;
+
+type Result<T, E = CommandError> = std::result::Result<T, E>;
+
+/// The commands on one stream, its groups and its dead letters. Clones share the connection.
+#[derive(Clone)]
+pub(crate) struct StreamClient {
+    link: Link,
+    client: WithOptions<Client>,
+    pub(super) key: Arc<str>,
+    pub(super) dead_key: Arc<str>,
+    /// Cleared for good once the server refuses scripts.
+    scripts: Arc<AtomicBool>,
+}
+
+impl fmt::Debug for StreamClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamClient")
+            .field("link", &self.link)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StreamClient {
+    /// `timeout` is for each command, waiting for a lost connection included.
+    pub(crate) fn new(link: Link, stream_key: &str, timeout: Duration) -> Self {
+        let options = Options { timeout: Some(timeout), ..Options::default() };
+        // In a cluster a script needs all its keys in one slot, and not every key can have that; see `keys`.
+        let one_slot = stream_key.contains('{') || !stream_key.contains('}');
+        let scripts = one_slot || !link.client().is_clustered();
+        Self {
+            client: link.client().with_options(&options),
+            link,
+            key: stream_key.into(),
+            dead_key: dead_letter_key(stream_key).into(),
+            scripts: Arc::new(AtomicBool::new(scripts)),
+        }
+    }
+
+    /// The same for callers that try again themselves: a command fails at once where there is no connection.
+    pub(crate) fn impatient(&self) -> Self {
+        let mut options = self.client.options().clone();
+        options.fail_fast = true;
+        options.max_attempts = Some(1);
+        Self { client: self.link.client().with_options(&options), ..self.clone() }
+    }
+
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    pub(crate) fn stream_key(&self) -> &Arc<str> {
+        &self.key
+    }
+
+    pub(super) fn client(&self) -> &WithOptions<Client> {
+        &self.client
+    }
+
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(super) fn failed(&self, command: &'static str) -> impl Fn(fred::error::Error) -> CommandError {
+        move |error| CommandError::new(command, &self.key, error)
+    }
+
+    pub(super) fn unreadable(&self, command: &'static str) -> CommandError {
+        CommandError::unreadable(command, &self.key)
+    }
+
+    /// Whether scripts are worth trying.
+    pub(super) fn scripted(&self) -> bool {
+        self.scripts.load(Ordering::Relaxed)
+    }
+
+    /// Runs a script on the stream and its dead letters; `None` when the server refuses scripts, and then nothing was
+    /// done.
+    pub(super) async fn script(&self, script: &'static str, arguments: Vec<Value>) -> Result<Option<Value>> {
+        if !self.scripted() {
+            return Ok(None);
+        }
+        let keys = if script == scripts::BURY || script == scripts::REDRIVE {
+            vec![&*self.key, &*self.dead_key]
+        } else {
+            vec![&*self.key]
+        };
+        match self.client.eval::<Value, _, _, _>(script, keys, arguments).await.map_err(self.failed("EVAL")) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.refuses_scripts() => {
+                if self.scripts.swap(false, Ordering::Relaxed) {
+                    warn!(key = &*self.key, %error, "the server refuses scripts; single commands are used instead");
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adds one entry and returns its id.
+    pub(crate) async fn add(&self, fields: Vec<(Bytes, Bytes)>) -> Result<String> {
+        self.add_to(&self.key, fields).await
+    }
+
+    pub(super) async fn add_to(&self, key: &str, fields: Vec<(Bytes, Bytes)>) -> Result<String> {
+        let fields: Vec<(fred::types::Key, Value)> =
+            fields.into_iter().map(|(name, value)| (name.into(), Value::Bytes(value))).collect();
+        let id = self.client.xadd(key, false, None, "*", fields).await;
+        id.map_err(|error| CommandError::new("XADD", key, error))
+    }
+
+    /// Creates the group after `after`, or after all there is, and the stream with it. One that exists is left alone.
+    pub(crate) async fn create_group(&self, group: &str, after: Option<EntryId>) -> Result<()> {
+        let start = after.map_or_else(|| "$".to_owned(), |id| id.to_string());
+        let created = self.client.xgroup_create::<(), _, _, _>(self.key(), group, start, true).await;
+        match created.map_err(self.failed("XGROUP")) {
+            Err(error) if error.code() != Code::GroupExists => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The groups of the stream; none when there is no stream.
+    pub(crate) async fn groups(&self) -> Result<Vec<GroupInfo>> {
+        match self.client.xinfo_groups::<Value, _>(self.key()).await.map_err(self.failed("XINFO GROUPS")) {
+            Ok(value) => reply::groups(value).ok_or_else(|| self.unreadable("XINFO GROUPS")),
+            Err(error) if error.code() == Code::NoKey => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The highest id the stream ever gave; `None` when there is no stream.
+    pub(crate) async fn last_generated_id(&self) -> Result<Option<EntryId>> {
+        let info = self.client.xinfo_stream::<Value, _>(self.key(), false, None).await;
+        match info.map_err(self.failed("XINFO STREAM")) {
+            Ok(value) => {
+                let fields: Option<std::collections::HashMap<String, Value>> = value.convert().ok();
+                let id = fields.and_then(|fields| reply::id(fields.get("last-generated-id")?));
+                id.map(Some).ok_or_else(|| self.unreadable("XINFO STREAM"))
+            }
+            Err(error) if error.code() == Code::NoKey => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes over one page of entries whose lease has ended.
+    pub(crate) async fn claim_expired(
+        &self,
+        member: &Membership,
+        from: EntryId,
+        count: usize,
+    ) -> Result<Claimed> {
+        let (group, consumer) = (member.group.as_str(), member.consumer.as_str());
+        let value = self
+            .client
+            .xautoclaim(
+                self.key(),
+                group,
+                consumer,
+                member.lease_ms(),
+                from.to_string(),
+                Some(count as u64),
+                false,
+            )
+            .await
+            .map_err(self.failed("XAUTOCLAIM"))?;
+        reply::claimed(value).ok_or_else(|| self.unreadable("XAUTOCLAIM"))
+    }
+
+    /// Takes over these entries, of which each must have been idle for `idle`. The server counts a delivery, or sets the
+    /// count to `count`. Entries that are gone or are held by somebody are left out.
+    pub(crate) async fn claim(
+        &self,
+        member: &Membership,
+        idle: Duration,
+        ids: &[EntryId],
+        count: Option<u32>,
+    ) -> Result<Vec<Entry>> {
+        let ids: Vec<String> = ids.iter().map(EntryId::to_string).collect();
+        let (group, consumer) = (member.group.as_str(), member.consumer.as_str());
+        let (idle, count) = (crate::membership::milliseconds(idle), count.map(u64::from));
+        let value = self
+            .client
+            .xclaim(self.key(), group, consumer, idle, ids, None, None, count, false, false)
+            .await
+            .map_err(self.failed("XCLAIM"))?;
+        reply::entries(value).map(|(entries, _)| entries).ok_or_else(|| self.unreadable("XCLAIM"))
+    }
+
+    /// Up to `count` pending entries of the group in `range`, those of one consumer or those idle for a time.
+    pub(crate) async fn pending(
+        &self,
+        group: &str,
+        filter: PendingFilter<'_>,
+        count: usize,
+    ) -> Result<Vec<Pending>> {
+        let arguments = XPendingArgs {
+            idle: filter.idle.map(crate::membership::milliseconds),
+            start: Some(filter.after.map_or_else(|| "-".to_owned(), |id| format!("({id}")).into()),
+            end: Some(filter.up_to.map_or_else(|| "+".to_owned(), |id| id.to_string()).into()),
+            count: Some(count as u64),
+            consumer: filter.consumer.map(Into::into),
+        };
+        let value =
+            self.client.xpending(self.key(), group, arguments).await.map_err(self.failed("XPENDING"))?;
+        reply::pending(value).ok_or_else(|| self.unreadable("XPENDING"))
+    }
+
+    /// Acknowledges entries, whoever holds them, in one command.
+    pub(crate) async fn ack(&self, group: &str, ids: Vec<String>) -> Result<()> {
+        self.client.xack(self.key(), group, ids).await.map_err(self.failed("XACK"))
+    }
+
+    /// Up to `count` entries after `after`.
+    pub(crate) async fn entries_after(&self, after: EntryId, count: usize) -> Result<Vec<Entry>> {
+        self.range(&self.key, &format!("({after}"), "+", count).await
+    }
+
+    /// One entry, if the stream still holds it.
+    pub(crate) async fn entry(&self, id: EntryId) -> Result<Option<Entry>> {
+        let id = id.to_string();
+        Ok(self.range(&self.key, &id, &id, 1).await?.pop())
+    }
+
+    /// Up to `count` dead letters after `after`.
+    pub(crate) async fn dead_letters(&self, after: EntryId, count: usize) -> Result<Vec<Entry>> {
+        self.range(&self.dead_key, &format!("({after}"), "+", count).await
+    }
+
+    /// Deletes dead letters and returns how many there were.
+    pub(crate) async fn purge(&self, ids: Vec<String>) -> Result<u64> {
+        let deleted = self.client.xdel(&*self.dead_key, ids).await;
+        deleted.map_err(|error| CommandError::new("XDEL", &self.dead_key, error))
+    }
+
+    pub(super) async fn range(&self, key: &str, start: &str, end: &str, count: usize) -> Result<Vec<Entry>> {
+        let value = self.client.xrange::<Value, _, _, _>(key, start, end, Some(count as u64)).await;
+        let value = value.map_err(|error| CommandError::new("XRANGE", key, error))?;
+        let entries = reply::entries(value).map(|(entries, _)| entries);
+        entries.ok_or_else(|| CommandError::unreadable("XRANGE", key))
+    }
+}
+
+/// Which pending entries are meant; all of the group by default.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PendingFilter<'a> {
+    pub(crate) consumer: Option<&'a str>,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) after: Option<EntryId>,
+    pub(crate) up_to: Option<EntryId>,
+}

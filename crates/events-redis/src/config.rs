@@ -1,0 +1,229 @@
+//! `RedisConfig`: where the server is and how patient to be with it.
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use events_core::{DEFAULT_MAX_EVENT_BYTES, Error, ErrorKind, Result, Secret};
+use serde::{Deserialize, Deserializer, de};
+
+use crate::address::Address;
+
+/// Where the server is and how patient to be with it.
+///
+/// Printing one shows no credential, not even one inside the URL.
+/// Durations are written `500ms`, `3s` or `5m`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct RedisConfig {
+    /// The server's URL; not a key of the file, since the URL is what chose this backend.
+    #[serde(skip)]
+    url: Secret,
+    /// The ACL user. Default: the URL's, else the default user.
+    pub username: Option<String>,
+    /// The password. Default: the URL's, else none.
+    pub password: Option<Secret>,
+    /// A file whose content is the password. Default: none; not together with `password`.
+    pub password_file: Option<PathBuf>,
+    /// How long connecting waits for the server before it goes on in the background. Default: 3 s.
+    #[serde(deserialize_with = "duration")]
+    pub connect_timeout: Duration,
+    /// How long one command may take, waiting for a lost connection included: the publish timeout. Default: 10 s.
+    #[serde(deserialize_with = "duration")]
+    pub command_timeout: Duration,
+    /// How long one blocking read waits at the server. It bounds how late a stop is noticed where `CLIENT UNBLOCK` is
+    /// not permitted. Default: 2 s.
+    #[serde(deserialize_with = "duration")]
+    pub read_block: Duration,
+    /// How overdue the answer to a read may be before its connection counts as dead and is replaced. Redis may exceed
+    /// the time a read asked for when it is woken for nothing, so this must be generous. Default: 5 s.
+    #[serde(deserialize_with = "duration")]
+    pub read_overdue: Duration,
+    /// The largest event accepted, in bytes. Default: 1 MiB.
+    pub max_event_bytes: NonZeroUsize,
+    /// How many commands may wait to be sent before further ones fail with [`Full`](ErrorKind::Full), so that memory
+    /// does not grow while the server is away. Default: 4096.
+    pub max_queued_commands: NonZeroUsize,
+    /// How many bytes of events may be on their way before a publish fails with [`Full`](ErrorKind::Full).
+    /// A single event is always let through. Default: 64 MiB.
+    pub max_queued_bytes: NonZeroU64,
+}
+
+impl Default for RedisConfig {
+    fn default() -> Self {
+        Self::new("redis://127.0.0.1:6379")
+    }
+}
+
+impl RedisConfig {
+    /// The defaults, for the server at `url`. The URL is checked when it is used.
+    ///
+    /// `redis://[[user]:password@]host[:port][/database]`; `rediss://` for TLS.
+    /// `redis-cluster://host:port?node=host:port` and
+    /// `redis-sentinel://host:port?sentinelServiceName=name&node=host:port`, with `rediss-…` for TLS.
+    /// `valkey…` means the same as `redis…`.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: Secret::new(url),
+            username: None,
+            password: None,
+            password_file: None,
+            connect_timeout: Duration::from_secs(3),
+            command_timeout: Duration::from_secs(10),
+            read_block: Duration::from_secs(2),
+            read_overdue: Duration::from_secs(5),
+            max_event_bytes: const { NonZeroUsize::new(DEFAULT_MAX_EVENT_BYTES).expect("the limit is not zero") },
+            max_queued_commands: const { NonZeroUsize::new(4096).expect("not zero") },
+            max_queued_bytes: const { NonZeroU64::new(64 * 1024 * 1024).expect("not zero") },
+        }
+    }
+
+    /// Names another server, and keeps every other setting.
+    #[must_use]
+    pub fn with_url(mut self, url: impl Into<String>) -> Self {
+        self.url = Secret::new(url);
+        self
+    }
+
+    /// Authenticates as this ACL user.
+    #[must_use]
+    pub fn with_username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+
+    /// Authenticates with this password.
+    #[must_use]
+    pub fn with_password(mut self, password: Secret) -> Self {
+        self.password = Some(password);
+        self
+    }
+
+    /// Authenticates with the password in this file.
+    #[must_use]
+    pub fn with_password_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.password_file = Some(path.into());
+        self
+    }
+
+    /// Sets how long connecting waits before it goes on in the background.
+    #[must_use]
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets how long one command may take.
+    #[must_use]
+    pub fn with_command_timeout(mut self, timeout: Duration) -> Self {
+        self.command_timeout = timeout;
+        self
+    }
+
+    /// Sets how long one blocking read waits, and how overdue its answer may be.
+    #[must_use]
+    pub fn with_read_patience(mut self, block: Duration, overdue: Duration) -> Self {
+        (self.read_block, self.read_overdue) = (block, overdue);
+        self
+    }
+
+    /// Sets the largest event accepted, in bytes.
+    #[must_use]
+    pub fn with_max_event_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.max_event_bytes = bytes;
+        self
+    }
+
+    /// Sets how many commands and how many bytes of events may wait to be sent.
+    #[must_use]
+    pub fn with_max_queued(mut self, commands: NonZeroUsize, bytes: NonZeroU64) -> Self {
+        (self.max_queued_commands, self.max_queued_bytes) = (commands, bytes);
+        self
+    }
+
+    /// The server's address with its credentials, those of the URL giving way to those of the fields.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for an unusable URL, timeout or password file.
+    pub(crate) fn address(&self) -> Result<Address> {
+        let invalid =
+            |message: &'static str| Error::new(ErrorKind::InvalidConfig, "redis configuration", message);
+        let shortest = Duration::from_millis(1);
+        if [self.connect_timeout, self.command_timeout, self.read_block].iter().any(|time| *time < shortest) {
+            return Err(invalid("a timeout must be at least 1ms"));
+        }
+        let mut address: Address = self.url.expose().parse()?;
+        if let Some(username) = &self.username {
+            address.username = Some(username.clone());
+        }
+        let password = match (&self.password, &self.password_file) {
+            (Some(_), Some(_)) => return Err(invalid("`password` and `password_file` are both given")),
+            (Some(password), None) => Some(password.clone()),
+            (None, Some(path)) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| invalid("the password file cannot be read").with_source(error))?;
+                Some(Secret::new(text.trim_end_matches(['\r', '\n'])))
+            }
+            (None, None) => None,
+        };
+        if password.is_some() {
+            address.password = password;
+        }
+        if address.username.is_some() && address.password.is_none() {
+            return Err(invalid("there is a user but no password"));
+        }
+        Ok(address)
+    }
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text).map_err(|_| {
+        de::Error::custom(format_args!("expected a duration such as 500ms, 30s or 5m, found {text:?}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_printed_configuration_shows_no_credential() {
+        let config = RedisConfig::new("redis://user:hunter2@localhost").with_password(Secret::new("hunter3"));
+        let printed = format!("{config:?}");
+        assert!(!printed.contains("hunter"), "{printed}");
+        let address = config.address().unwrap();
+        assert!(!format!("{address:?}").contains("hunter"));
+    }
+
+    #[test]
+    fn a_file_sets_what_it_names_and_no_more() {
+        let config: RedisConfig = toml::from_str("command_timeout = \"250ms\"\npassword = \"p\"").unwrap();
+        assert_eq!(config.command_timeout, Duration::from_millis(250));
+        assert_eq!(config.connect_timeout, Duration::from_secs(3));
+        assert_eq!(config.password, Some(Secret::new("p")));
+        for wrong in ["url = \"redis://h\"", "command_timeout = \"5\"", "nonsense = 1"] {
+            assert!(toml::from_str::<RedisConfig>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn fields_override_the_url() {
+        let config = RedisConfig::new("redis://a:b@h").with_username("c").with_password(Secret::new("d"));
+        let address = config.address().unwrap();
+        assert_eq!(address.username.as_deref(), Some("c"));
+        assert_eq!(address.password, Some(Secret::new("d")));
+    }
+
+    #[test]
+    fn credentials_that_cannot_work_are_refused() {
+        let kind = |config: RedisConfig| config.address().map(drop).map_err(|error| error.kind());
+        let config = RedisConfig::default;
+        assert_eq!(kind(config()), Ok(()));
+        assert_eq!(kind(config().with_username("u")), Err(ErrorKind::InvalidConfig));
+        assert_eq!(kind(config().with_password_file("/no/such/file")), Err(ErrorKind::InvalidConfig));
+        assert_eq!(kind(config().with_command_timeout(Duration::ZERO)), Err(ErrorKind::InvalidConfig));
+    }
+}

@@ -1,0 +1,125 @@
+//! `EntryId`: the position of an entry in its stream.
+
+use std::fmt;
+use std::str::FromStr;
+
+use events_core::{Error, ErrorKind, MessageId, StartFrom};
+use time::OffsetDateTime;
+
+/// An entry's id: milliseconds since 1970 when it was added, and a number within the millisecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct EntryId {
+    milliseconds: u64,
+    sequence: u64,
+}
+
+impl EntryId {
+    /// Before every entry.
+    pub(crate) const ZERO: Self = Self { milliseconds: 0, sequence: 0 };
+
+    /// The smallest id of a moment.
+    pub(crate) fn at(time: OffsetDateTime) -> Self {
+        let nanoseconds = time.unix_timestamp_nanos().max(0);
+        // The first whole millisecond that is not before `time`.
+        let milliseconds = u64::try_from((nanoseconds + 999_999) / 1_000_000).unwrap_or(u64::MAX);
+        Self { milliseconds, sequence: 0 }
+    }
+
+    /// The id next before this one; zero stays zero.
+    pub(crate) fn before(self) -> Self {
+        match (self.milliseconds, self.sequence) {
+            (0, 0) => Self::ZERO,
+            (milliseconds, 0) => Self { milliseconds: milliseconds - 1, sequence: u64::MAX },
+            (milliseconds, sequence) => Self { milliseconds, sequence: sequence - 1 },
+        }
+    }
+
+    /// When the server accepted the entry. Ids that were chosen by hand may name no moment.
+    pub(crate) fn time(self) -> Option<OffsetDateTime> {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.milliseconds) * 1_000_000).ok()
+    }
+
+    pub(crate) fn to_message_id(self) -> MessageId {
+        MessageId::new(self.to_string())
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.milliseconds, self.sequence)
+    }
+}
+
+impl FromStr for EntryId {
+    type Err = Error;
+
+    /// Reads `<milliseconds>-<sequence>`; without a sequence it is 0, as the server takes it.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (milliseconds, sequence) = text.split_once('-').unwrap_or((text, "0"));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok());
+        match (digits(milliseconds).flatten(), digits(sequence).flatten()) {
+            (Some(milliseconds), Some(sequence)) => Ok(Self { milliseconds, sequence }),
+            _ => Err(Error::new(
+                ErrorKind::InvalidConfig,
+                "redis stream id",
+                format!("{text:?} is no id of a stream entry"),
+            )),
+        }
+    }
+}
+
+impl TryFrom<&MessageId> for EntryId {
+    type Error = Error;
+
+    fn try_from(id: &MessageId) -> Result<Self, Error> {
+        id.as_str().parse()
+    }
+}
+
+/// The id after which to start, or `None` for after everything there is.
+///
+/// # Errors
+///
+/// [`InvalidConfig`](ErrorKind::InvalidConfig) for an id no stream gave.
+pub(crate) fn start_after(start: &StartFrom) -> Result<Option<EntryId>, Error> {
+    match start {
+        StartFrom::Earliest => Ok(Some(EntryId::ZERO)),
+        StartFrom::Latest => Ok(None),
+        StartFrom::After(id) => EntryId::try_from(id).map(Some),
+        StartFrom::Time(time) => Ok(Some(EntryId::at(*time).before())),
+        _ => Err(Error::unsupported("redis start position")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn ids_are_read_as_the_server_reads_them() {
+        for (text, id) in [("5-7", (5, 7)), ("5", (5, 0)), ("18446744073709551615-0", (u64::MAX, 0))] {
+            let id = EntryId { milliseconds: id.0, sequence: id.1 };
+            assert_eq!(text.parse::<EntryId>().unwrap(), id);
+        }
+        for text in ["", "-", "5-", "-5", "+5-1", "5-7-9", "$", "18446744073709551616-0"] {
+            assert!(text.parse::<EntryId>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_start_by_time_includes_the_moment_itself() {
+        let start = start_after(&StartFrom::Time(datetime!(1970-01-01 00:00:05 UTC))).unwrap();
+        assert_eq!(start.unwrap().to_string(), "4999-18446744073709551615");
+        let fraction = start_after(&StartFrom::Time(datetime!(1970-01-01 00:00:04.9991 UTC))).unwrap();
+        assert_eq!(fraction, start);
+    }
+
+    #[test]
+    fn ids_are_ordered_by_number() {
+        let ids = ["9-9", "10-1", "10-2", "10-10"].map(|id| id.parse::<EntryId>().unwrap());
+        assert!(ids.is_sorted());
+        assert_eq!(ids[1].before().to_string(), "10-0");
+        assert_eq!(EntryId::ZERO.before(), EntryId::ZERO);
+    }
+}

@@ -1,0 +1,43 @@
+//! The names of keys.
+
+/// The key of the dead letters of `stream_key`: in the same hash slot, so that moving there is one step in a cluster.
+///
+/// A key without a hash tag becomes the tag; one that has its own keeps it.
+/// A key with other braces, such as `a}b`, cannot be a tag: its dead letters lie in a slot of their own and events move
+/// there in two steps, so that a crash between them leaves a duplicate.
+pub(crate) fn dead_letter_key(stream_key: &str) -> String {
+    if hash_tag(stream_key).is_some() || stream_key.contains(['{', '}']) {
+        format!("{stream_key}:dlq")
+    } else {
+        format!("{{{stream_key}}}:dlq")
+    }
+}
+
+/// What a cluster hashes of a key: what stands between its first brace and the next closing one, if anything does.
+fn hash_tag(key: &str) -> Option<&str> {
+    let (_, rest) = key.split_once('{')?;
+    let (tag, _) = rest.split_once('}')?;
+    Some(tag).filter(|tag| !tag.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dead_letters_share_the_slot_of_their_stream() {
+        for (stream, dead) in [
+            ("qontract:events", "{qontract:events}:dlq"),
+            ("a{b}c", "a{b}c:dlq"),
+            ("{b}", "{b}:dlq"),
+            ("a{}b", "a{}b:dlq"),
+            ("a}b", "a}b:dlq"),
+        ] {
+            assert_eq!(dead_letter_key(stream), dead);
+        }
+        for stream in ["qontract:events", "a{b}c", "{b}"] {
+            let dead = dead_letter_key(stream);
+            assert_eq!(hash_tag(&dead), Some(hash_tag(stream).unwrap_or(stream)));
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `Membership`: as whom a consumer takes part in its group.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use events_core::ConsumerOptions;
+
+/// As whom a consumer takes part in its group, and by which rules.
+#[derive(Clone, Debug)]
+pub(crate) struct Membership {
+    pub(crate) group: String,
+    pub(crate) consumer: String,
+    pub(crate) lease: Duration,
+    pub(crate) max_deliveries: NonZeroU32,
+}
+
+impl Membership {
+    pub(crate) fn new(options: &ConsumerOptions) -> Self {
+        Self {
+            group: options.group().to_owned(),
+            consumer: options.consumer_name().to_owned(),
+            lease: options.lease(),
+            max_deliveries: options.max_deliveries(),
+        }
+    }
+
+    /// The lease as the server counts it.
+    pub(crate) fn lease_ms(&self) -> u64 {
+        milliseconds(self.lease)
+    }
+}
+
+/// A duration as the server counts it: whole milliseconds, none for what is shorter.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

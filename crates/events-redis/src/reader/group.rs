@@ -1,0 +1,118 @@
+//! Joining the group, making it again when it is gone, and leaving it.
+
+use std::time::Duration;
+
+use events_core::{Error, ErrorKind, Result};
+use tokio::time::timeout;
+use tracing::{debug, info};
+
+use super::{Joined, Reader};
+use crate::client::{Code, CommandError, Hold};
+use crate::entry_id::EntryId;
+
+/// How long leaving may take; what was not given back by then comes back when its lease ends.
+const LEAVING_PATIENCE: Duration = Duration::from_secs(3);
+
+impl Reader {
+    /// Makes sure that the group is there.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from being made.
+    pub(crate) async fn join(&mut self) -> Result<(), CommandError> {
+        let start = match self.joined {
+            Joined::Lost => Some(self.start_again().await?),
+            _ => self.start_after,
+        };
+        self.commands.create_group(&self.member.group, start).await?;
+        match self.commands.groups().await {
+            Ok(groups) => {
+                let group = groups.into_iter().find(|group| group.name == self.member.group);
+                // Where the group is now: should it vanish before anything was read, it starts here again.
+                self.position = self.position.max(group.map(|group| group.last_delivered));
+            }
+            // Then the group starts from the beginning should it be lost.
+            Err(error) if error.code() == Code::NoPermission => {
+                debug!(%error, "the group's position is unknown");
+            }
+            Err(error) => return Err(error),
+        }
+        if self.joined == Joined::Lost {
+            let start = start.unwrap_or(EntryId::ZERO);
+            info!(group = self.member.group, %start, "the consumer group was made again");
+        }
+        self.joined = Joined::Yes;
+        Ok(())
+    }
+
+    /// The id after which a lost group starts so that nothing is lost.
+    ///
+    /// When the stream survived that is what was taken last, or what lies ready and is read again. Otherwise everything
+    /// in the stream now was added after the loss.
+    async fn start_again(&mut self) -> Result<EntryId, CommandError> {
+        let survived = self.stream_survived().await?;
+        let first_ready = self.inbox.group_lost(survived);
+        let start = if survived {
+            let taken = self.position.unwrap_or(EntryId::ZERO);
+            first_ready.map_or(taken, |first| taken.min(first.before()))
+        } else {
+            EntryId::ZERO
+        };
+        self.position = Some(start);
+        self.recovery = None;
+        self.ahead = None;
+        Ok(start)
+    }
+
+    async fn stream_survived(&self) -> Result<bool, CommandError> {
+        let (Some(position), Some(last)) = (self.position, self.commands.last_generated_id().await?) else {
+            return Ok(false);
+        };
+        if last < position {
+            return Ok(false);
+        }
+        if self.commands.entry(position).await?.is_some() {
+            return Ok(true);
+        }
+        // Trimmed, or never there: if all that is left is newer, beginning after it or at zero is the same.
+        let oldest = self.commands.entries_after(EntryId::ZERO, 1).await?;
+        Ok(oldest.first().is_none_or(|oldest| oldest.id > position))
+    }
+
+    /// Gives back what nobody took, and the consumer's name if nothing is pending under it.
+    pub(super) async fn leave(self) -> Result<()> {
+        let left = timeout(LEAVING_PATIENCE, async {
+            self.give_back().await?;
+            if self.joined == Joined::Yes
+                && let Err(error) = self.commands.leave(&self.member).await
+            {
+                debug!(%error, consumer = self.member.consumer, "the consumer's name stays in its group");
+            }
+            Ok(())
+        });
+        let outcome = left.await.unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::Timeout,
+                "close",
+                "the server did not answer; events come back when leases end",
+            ))
+        });
+        self.reads.link().quit().await;
+        outcome
+    }
+
+    async fn give_back(&self) -> Result<()> {
+        // Without a lease there is nothing to give back: the group that knew of it is gone.
+        let ready = self.inbox.empty().into_iter().filter(|ready| ready.leased.is_some());
+        let held: Vec<_> = ready.map(|ready| (ready.id, ready.attempt)).collect();
+        if held.is_empty() {
+            return Ok(());
+        }
+        let hold = Hold { idle: self.member.lease, uncount: true };
+        match self.commands.hold(&self.member, hold, &held).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Code::GroupLost => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! From entries to deliveries: what is an event goes to the inbox, what is none to the dead letters.
+
+use std::error::Error as _;
+
+use events_core::{DeadLetterReason, Error, wire};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+use tracing::{error, warn};
+
+use super::Reader;
+use crate::client::{Burial, Entry};
+use crate::inbox::Ready;
+
+impl Reader {
+    /// Decodes entries, each with the number of its delivery, and puts them where `receive` finds them.
+    ///
+    /// Dead letters are moved before their neighbours are handed over, so that whoever has the neighbours finds them.
+    pub(super) async fn hand_over(&mut self, entries: Vec<(Entry, u32)>, leased: Instant) {
+        let newest = entries.iter().map(|(entry, _)| entry.id).max();
+        self.position = self.position.max(newest);
+        let mut ready = Vec::with_capacity(entries.len());
+        let mut burials = Vec::new();
+        for (entry, attempt) in entries {
+            match self.decode(entry, attempt, leased) {
+                Ok(event) => ready.push(event),
+                Err(burial) => burials.push(burial),
+            }
+        }
+        if !burials.is_empty() {
+            self.bury(&burials).await;
+        }
+        self.inbox.put(ready);
+    }
+
+    fn decode(&self, entry: Entry, attempt: u32, leased: Instant) -> Result<Ready, Burial> {
+        let id = entry.id;
+        let burial = |attempts, reason, detail| Burial { id, count: attempt, attempts, reason, detail };
+        if attempt > self.member.max_deliveries.get() {
+            // This delivery is counted and was made to nobody.
+            return Err(burial(attempt - 1, DeadLetterReason::MaxDeliveries, None));
+        }
+        let fields = entry.fields.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+        let published_at = id.time().unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        match wire::decode(fields, published_at) {
+            Ok(event) => Ok(Ready { id, attempt, event, leased: Some(leased) }),
+            Err(error) => Err(burial(attempt, DeadLetterReason::Undecodable, Some(in_words(&error)))),
+        }
+    }
+
+    async fn bury(&self, burials: &[Burial]) {
+        let stream = self.commands.stream_key().as_ref();
+        for burial in burials {
+            warn!(stream, id = %burial.id, reason = %burial.reason, detail = burial.detail, "an event becomes a dead letter");
+        }
+        if let Err(error) = self.commands.bury(&self.member, burials).await {
+            // They stay pending and are tried again when their lease ends; their neighbours must not wait for that.
+            error!(stream, %error, "dead letters could not be moved and stay pending");
+        }
+    }
+}
+
+/// An error and its cause: whoever looks at a dead letter has no other source.
+fn in_words(error: &Error) -> String {
+    match error.source() {
+        Some(source) => format!("{}: {source}", error.message()),
+        None => error.message().to_owned(),
+    }
+}

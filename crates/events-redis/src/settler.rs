@@ -1,0 +1,164 @@
+//! `RedisSettler`: ends deliveries of one consumer, many in one command.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use events_core::{DeadLetterReason, Error, ErrorKind, Receipt, Result, Settlement, Settler, async_trait};
+use tokio::time::Instant;
+
+use crate::agenda::{Agenda, Kept};
+use crate::client::{Burial, Code, CommandError, Held, Hold, StreamClient};
+use crate::entry_id::EntryId;
+use crate::inbox::Inbox;
+use crate::membership::Membership;
+
+/// How many ids one `XACK` names, so that no command keeps the server from others for long.
+const ACKS_IN_ONE_COMMAND: usize = 1_000;
+
+/// What the server's clock may lag behind ours when an entry becomes due, both counting in milliseconds.
+const ROUNDING: Duration = Duration::from_millis(1);
+
+/// Ends deliveries of one consumer.
+#[derive(Debug)]
+pub(crate) struct RedisSettler {
+    client: StreamClient,
+    member: Arc<Membership>,
+    agenda: Arc<Agenda>,
+    inbox: Arc<Inbox>,
+}
+
+impl RedisSettler {
+    pub(crate) fn new(
+        client: StreamClient,
+        member: Arc<Membership>,
+        agenda: Arc<Agenda>,
+        inbox: Arc<Inbox>,
+    ) -> Self {
+        Self { client, member, agenda, inbox }
+    }
+
+    async fn ack(&self, receipts: &[Receipt]) -> Vec<Result<()>> {
+        let mut outcomes = Vec::with_capacity(receipts.len());
+        for receipts in receipts.chunks(ACKS_IN_ONE_COMMAND) {
+            let ids = receipts.iter().map(|receipt| receipt.message_id.as_str().to_owned()).collect();
+            let acked = self.client.ack(&self.member.group, ids).await;
+            outcomes.extend(receipts.iter().map(|_| acked.clone().map_err(Error::from)));
+        }
+        outcomes
+    }
+
+    /// Gives entries back, to be taken again after `delay`.
+    async fn give_back(&self, held: &[Held], delay: Duration, uncount: bool) -> Result<(), CommandError> {
+        let lease = self.member.lease;
+        // What is idle for the whole lease may be taken; longer than that the server cannot hide anything.
+        let hold = Hold { idle: lease.saturating_sub(delay), uncount };
+        let outcomes = harmless(self.client.hold(&self.member, hold, held).await)?;
+        let now = Instant::now();
+        let at = now.checked_add(delay + ROUNDING).unwrap_or(now + crate::inbox::FOREVER);
+        let mine = held.iter().zip(outcomes.unwrap_or_default()).filter(|(_, held)| *held);
+        let mine = mine.map(|((id, attempt), _)| (*id, *attempt));
+        if delay > lease {
+            let kept = |attempt| Kept { attempt, until: at, told: now, retry: true };
+            self.agenda.keep(mine.map(|(id, attempt)| (id, kept(attempt)))).await;
+        } else {
+            self.agenda.retry_at(at, mine.map(|(id, _)| id));
+        }
+        self.inbox.ring();
+        Ok(())
+    }
+
+    async fn bury(
+        &self,
+        held: &[Held],
+        reason: DeadLetterReason,
+        detail: Option<&str>,
+    ) -> Result<(), CommandError> {
+        let burial = |&(id, attempt): &Held| Burial {
+            id,
+            count: attempt,
+            attempts: attempt,
+            reason,
+            detail: detail.map(str::to_owned),
+        };
+        let burials: Vec<Burial> = held.iter().map(burial).collect();
+        harmless(self.client.bury(&self.member, &burials).await).map(drop)
+    }
+
+    async fn nack(&self, held: &[Held], delay: Duration, error: Option<&str>) -> Vec<Result<()>> {
+        let is_last = |(_, attempt): &Held| *attempt >= self.member.max_deliveries.get();
+        let (last, others): (Vec<Held>, Vec<Held>) = held.iter().partition(|held| is_last(held));
+        let buried = async {
+            if last.is_empty() {
+                Ok(())
+            } else {
+                self.bury(&last, DeadLetterReason::MaxDeliveries, error).await
+            }
+        };
+        let given_back =
+            async { if others.is_empty() { Ok(()) } else { self.give_back(&others, delay, false).await } };
+        let (buried, given_back) = tokio::join!(buried, given_back);
+        let outcome = |held| if is_last(held) { &buried } else { &given_back };
+        held.iter().map(|held| outcome(held).clone().map_err(Error::from)).collect()
+    }
+}
+
+/// Settling what a lost group held changes nothing and is no error.
+fn harmless<T>(outcome: Result<T, CommandError>) -> Result<Option<T>, CommandError> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.code() == Code::GroupLost => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Finds the entries of receipts; all of them are ours, so this fails only for a receipt somebody made up.
+fn held(receipts: &[Receipt]) -> Result<Vec<Held>> {
+    receipts.iter().map(|receipt| Ok((EntryId::try_from(&receipt.message_id)?, receipt.attempt))).collect()
+}
+
+fn each<T>(receipts: &[Receipt], outcome: impl Fn() -> Result<T>) -> Vec<Result<T>> {
+    receipts.iter().map(|_| outcome()).collect()
+}
+
+#[async_trait]
+impl Settler for RedisSettler {
+    async fn settle(&self, receipts: &[Receipt], settlement: &Settlement) -> Vec<Result<()>> {
+        let Ok(held) = held(receipts) else { return each(receipts, || held(receipts).map(drop)) };
+        self.agenda.forget(held.iter().map(|(id, _)| *id)).await;
+        let outcome = match settlement {
+            Settlement::Ack => return self.ack(receipts).await,
+            Settlement::Nack { delay, error } => return self.nack(&held, *delay, error.as_deref()).await,
+            Settlement::Release => self.give_back(&held, Duration::ZERO, true).await,
+            Settlement::Reject { reason } => self.bury(&held, DeadLetterReason::Rejected, Some(reason)).await,
+            _ => return each(receipts, || Err(Error::unsupported("settle"))),
+        };
+        each(receipts, || outcome.clone().map_err(Error::from))
+    }
+
+    async fn extend(&self, receipts: &[Receipt], lease: Duration) -> Vec<Result<()>> {
+        let Ok(held) = held(receipts) else { return each(receipts, || held(receipts).map(drop)) };
+        self.agenda.forget(held.iter().map(|(id, _)| *id)).await;
+        let hold = Hold { idle: self.member.lease.saturating_sub(lease), uncount: false };
+        let now = Instant::now();
+        let outcomes = match harmless(self.client.hold(&self.member, hold, &held).await) {
+            Ok(outcomes) => outcomes.unwrap_or_else(|| vec![false; held.len()]),
+            Err(error) => return each(receipts, || Err(error.clone().into())),
+        };
+        if lease > self.member.lease {
+            let until = now.checked_add(lease).unwrap_or(now + crate::inbox::FOREVER);
+            let mine = held.iter().zip(&outcomes).filter(|(_, held)| **held);
+            let kept = mine
+                .map(|((id, attempt), _)| (*id, Kept { attempt: *attempt, until, told: now, retry: false }));
+            self.agenda.keep(kept).await;
+            self.inbox.ring();
+        }
+        let lost = || {
+            Error::new(ErrorKind::NotFound, "extend", "the lease has ended and the event is no longer held")
+        };
+        outcomes.into_iter().map(|held| if held { Ok(()) } else { Err(lost()) }).collect()
+    }
+
+    fn abandon(&self, _: &Receipt) {
+        // Nothing counts what is in flight: the entry stays pending and its lease runs out at the server.
+    }
+}

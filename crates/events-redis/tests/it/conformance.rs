@@ -1,0 +1,5 @@
+//! The conformance suite.
+
+use crate::harness::RedisHarness;
+
+events_testkit::conformance_suite!(RedisHarness::start());

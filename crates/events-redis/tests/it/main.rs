@@ -1,0 +1,5 @@
+//! Tests against real Redis servers.
+
+mod conformance;
+mod harness;
+mod raw;
