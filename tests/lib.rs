@@ -5,3 +5,8 @@ mod running;
 
 pub use binary::{command, events, sink};
 pub use running::{Finished, Running};
+
+/// The code in the workspace's README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

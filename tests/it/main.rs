@@ -8,3 +8,4 @@ mod interrupted;
 mod main_job;
 mod output;
 mod python;
+mod readme;
