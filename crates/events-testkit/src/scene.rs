@@ -125,7 +125,7 @@ pub(crate) async fn publish_all(publisher: &dyn EventPublisher, events: &[Event]
     report.into_ids().expect("every event is accepted")
 }
 
-/// Asks once, and checks that no more comes than was asked for.
+/// Asks once, and checks that no more comes than was asked for, and nothing twice.
 pub(crate) async fn receive_once(
     consumer: &mut dyn EventConsumer,
     max: NonZeroUsize,
@@ -133,6 +133,7 @@ pub(crate) async fn receive_once(
 ) -> Result<Vec<Delivery>> {
     let deliveries = consumer.receive(max, wait).await?;
     assert!(deliveries.len() <= max.get(), "{} deliveries, though {max} were asked for", deliveries.len());
+    assert_eq!(ids(&deliveries).len(), deliveries.len(), "one call hands out an event once");
     Ok(deliveries)
 }
 
