@@ -24,19 +24,10 @@ Exit codes:
 
 /// Prints the events of a stream. Each is written and flushed before it is acknowledged, so that none is lost.
 #[derive(Debug, Parser)]
-#[command(version, after_help = AFTER_HELP)]
+#[command(version, args_override_self = true, after_help = AFTER_HELP)]
 pub(crate) struct Flags {
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
-
-    #[command(flatten)]
-    pub(crate) filter: FilterArgs,
-
-    #[command(flatten)]
-    pub(crate) consuming: Consuming,
-
     /// How events are printed
-    #[arg(long, value_enum, default_value_t, help_heading = "Output")]
+    #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
 
     /// Print what the group would be given and leave the group exactly as it is; a group that does not exist is not made
@@ -54,6 +45,15 @@ pub(crate) struct Flags {
     /// Print the settings and where each comes from, without secrets and without connecting, and end
     #[arg(long)]
     pub(crate) check_config: bool,
+
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+
+    #[command(flatten)]
+    pub(crate) consuming: Consuming,
 }
 
 /// How to take part in the group.
@@ -150,6 +150,17 @@ mod tests {
         assert_eq!(config.start_from, events_core::StartFrom::Latest);
         assert_eq!(config.lease, Some(Duration::from_secs(300)));
         assert_eq!(config.max_deliveries.get(), 2);
+    }
+
+    #[test]
+    fn of_a_repeated_flag_the_last_counts_but_globs_add_up() {
+        let arguments = ["event-log-sink", "--format=json", "--type=a.*", "--format=logfmt", "--type=b.*"];
+        let flags = Flags::try_parse_from(arguments).unwrap();
+        assert_eq!(flags.format, Format::Logfmt);
+        for event_type in ["a.x", "b.x"] {
+            let event = events_core::Event::builder(event_type, "s").build().unwrap();
+            assert!(flags.filter.filter().matches(&event), "{event_type}");
+        }
     }
 
     #[test]

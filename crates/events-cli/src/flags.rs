@@ -46,14 +46,8 @@ Examples:
 
 /// What to publish.
 #[derive(Args, Debug)]
-#[command(after_help = PUBLISH_HELP)]
+#[command(args_override_self = true, after_help = PUBLISH_HELP)]
 pub(crate) struct Publish {
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
-
-    #[command(flatten)]
-    pub(crate) event: EventFlags,
-
     /// Take any event type that is not empty, as other systems choose them
     #[arg(long)]
     pub(crate) foreign: bool,
@@ -65,6 +59,12 @@ pub(crate) struct Publish {
     /// How long to try while the broker is away or full
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "30s")]
     pub(crate) timeout: Duration,
+
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+
+    #[command(flatten)]
+    pub(crate) event: EventFlags,
 }
 
 /// One event.
@@ -102,13 +102,8 @@ pub(crate) struct EventFlags {
 
 /// What to look at.
 #[derive(Args, Debug)]
+#[command(args_override_self = true)]
 pub(crate) struct Tail {
-    #[command(flatten)]
-    pub(crate) connection: ConnectionArgs,
-
-    #[command(flatten)]
-    pub(crate) filter: FilterArgs,
-
     /// Where to begin: `earliest`, `latest`, the id of the event to begin after, or a time such as 2026-02-10T12:00:00Z
     #[arg(long, value_name = "WHERE", default_value = "latest")]
     pub(crate) from: StartFrom,
@@ -124,6 +119,12 @@ pub(crate) struct Tail {
     /// How events are printed
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 }
 
 fn header(text: &str) -> Result<(String, String), &'static str> {

@@ -96,6 +96,46 @@ fn an_unknown_scheme_names_the_known_ones() {
     assert_eq!(Registry::new().backend_name(&EventsConfig::new("MEMORY:x")).unwrap(), "memory");
 }
 
+#[cfg(feature = "redis")]
+#[test]
+fn every_spelling_of_redis_is_redis() {
+    for scheme in
+        ["redis", "rediss", "redis-cluster", "redis-sentinel", "valkey", "valkeys", "valkeys-cluster"]
+    {
+        let config = EventsConfig::new(format!("{scheme}://host"));
+        assert_eq!(Registry::new().backend_name(&config).unwrap(), "redis");
+    }
+    refused("reddis://:hunter2@host", &["`redis`"]);
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn the_redis_section_reaches_the_backend() {
+    let loader = ConfigLoader::new().with_override("url", "redis://127.0.0.1:1", "--url").with_override(
+        "redis.username",
+        "only-a-user",
+        "--user",
+    );
+    let config = loader.load().unwrap().into_config();
+    let error = create_event_publisher(&config).await.expect_err("a user without a password");
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn the_file_comes_from_the_url_or_from_the_section() {
+    let directory = tempfile::tempdir().unwrap();
+    let (by_url, by_section) = (directory.path().join("url.db"), directory.path().join("section.db"));
+    let section = by_section.display().to_string();
+    let loader = ConfigLoader::new().with_override("sqlite.path", section, "--path");
+    let mut config = loader.load().unwrap().into_config();
+    create_event_publisher(&config).await.unwrap().close().await.unwrap();
+    assert!(by_section.exists());
+    config.url = Some(format!("sqlite:{}", by_url.display()).as_str().into());
+    create_event_publisher(&config).await.unwrap().close().await.unwrap();
+    assert!(by_url.exists());
+}
+
 #[cfg(not(feature = "redis"))]
 #[test]
 fn a_backend_that_is_not_compiled_in_names_its_feature() {

@@ -11,7 +11,8 @@ use events_factory::{BrokerUrl, ConfigLoader};
 pub struct ConnectionArgs {
     /// The broker, such as `redis://localhost:6379`, `sqlite:events.db` or `memory:`.
     ///
-    /// Without one, here or elsewhere, events live in a file in your state directory.
+    /// Where no URL is set at all, events live in a file in your state directory.
+    ///
     /// Other users can read the command line: a URL with a password is better given as EVENTS_URL, or as `url_file` in the
     /// configuration file.
     #[arg(long, value_name = "URL")]
