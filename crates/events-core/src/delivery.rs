@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, Event, Headers, MessageId, Receipt, Result, Settle
 /// One that is dropped unsettled is delivered again when its lease ends.
 #[must_use = "a delivery that is dropped unsettled is delivered again when its lease ends"]
 pub struct Delivery {
-    event: Event,
+    event: Arc<Event>,
     stream: Arc<str>,
     published_at: Option<OffsetDateTime>,
     hold: Hold,
@@ -54,12 +54,17 @@ impl Delivery {
     /// Called by backends.
     pub fn new(parts: DeliveryParts) -> Self {
         let DeliveryParts { event, receipt, stream, published_at, settler } = parts;
-        Self { event, stream, published_at, hold: Hold { settler, receipt, armed: true } }
+        Self { event: Arc::new(event), stream, published_at, hold: Hold { settler, receipt, armed: true } }
     }
 
     /// The event.
     pub fn event(&self) -> &Event {
         &self.event
+    }
+
+    /// The event, to be kept beside the delivery: by a handler that runs while somebody else holds the duty to settle.
+    pub fn shared_event(&self) -> Arc<Event> {
+        Arc::clone(&self.event)
     }
 
     /// What travelled beside the event's JSON.
@@ -186,7 +191,7 @@ impl Delivery {
 
     /// Takes the event and drops the duty to settle: it is delivered again when its lease ends.
     pub fn into_event(self) -> Event {
-        self.event
+        Arc::unwrap_or_clone(self.event)
     }
 
     /// Whom to ask to settle, for calls that settle many at once.

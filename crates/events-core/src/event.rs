@@ -114,6 +114,29 @@ impl Event {
     pub fn headers(&self) -> &Headers {
         &self.headers
     }
+
+    /// The event with headers it does not have yet; those it has keep their values.
+    ///
+    /// For what is known only where events are sent, such as trace context.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidEvent`](crate::ErrorKind::InvalidEvent) for a name that the wire cannot carry; see [`Headers`].
+    pub fn with_missing_headers<N: Into<String>, V: Into<String>>(
+        mut self,
+        headers: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Self> {
+        for (name, value) in headers {
+            let name = name.into();
+            if self.headers.get(&name).is_none() {
+                self.headers.insert(name, value);
+            }
+        }
+        match self.headers.broken_rule() {
+            Some(rule) => Err(Error::invalid_field("add headers", "headers", rule)),
+            None => Ok(self),
+        }
+    }
 }
 
 impl PartialEq for Event {
@@ -126,5 +149,20 @@ impl PartialEq for Event {
             && self.payload.get() == other.payload.get()
             && self.id == other.id
             && self.headers == other.headers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    #[test]
+    fn missing_headers_are_added_and_present_ones_kept() {
+        let event = Event::builder("a.b", "s").with_header("kept", "1").build().unwrap();
+        let event = event.with_missing_headers([("kept", "2"), ("added", "3")]).unwrap();
+        assert_eq!(event.headers().iter().collect::<Vec<_>>(), [("added", "3"), ("kept", "1")]);
+        let error = event.with_missing_headers([("event", "x")]).expect_err("the name is the wire's");
+        assert_eq!(error.kind(), ErrorKind::InvalidEvent);
     }
 }

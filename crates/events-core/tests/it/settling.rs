@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use events_core::{
     Delivery, DeliveryParts, Error, ErrorKind, Event, EventConsumer, EventConsumerExt, Receipt, Result,
-    Settlement, Settler, ack_all, async_trait,
+    Settlement, Settler, ack_all, async_trait, extend_all,
 };
 use futures_util::StreamExt;
 use serde_json::json;
@@ -95,6 +95,22 @@ async fn a_dropped_delivery_is_abandoned_and_not_settled() {
     drop(recorder.delivery("2").into_event());
     assert_eq!(recorder.abandoned(), ["1", "2"]);
     assert!(recorder.calls().is_empty());
+}
+
+#[tokio::test]
+async fn extend_all_is_one_call_per_consumer_and_answers_in_order() {
+    let (one, two) = (Arc::new(Recorder::default()), Arc::new(Recorder::default()));
+    one.refuse.lock().unwrap().push("2".to_owned());
+    let deliveries = [one.delivery("1"), two.delivery("a"), one.delivery("2"), two.delivery("b")];
+    let extending = extend_all(&deliveries, Duration::from_secs(9));
+    // The future needs the deliveries no more than their settling does.
+    drop(deliveries);
+    let outcomes: Vec<_> =
+        extending.await.into_iter().map(|outcome| outcome.map_err(|error| error.kind())).collect();
+    assert_eq!(outcomes, [Ok(()), Ok(()), Err(ErrorKind::Unavailable), Ok(())]);
+    let extended = |ids: [&str; 2]| (ids.map(str::to_owned).to_vec(), "extend 9s".to_owned());
+    assert_eq!((one.calls(), two.calls()), (vec![extended(["1", "2"])], vec![extended(["a", "b"])]));
+    assert!(extend_all([], Duration::ZERO).await.is_empty());
 }
 
 #[tokio::test]
