@@ -42,11 +42,9 @@ pub struct RedisConfig {
     pub read_overdue: Duration,
     /// The largest event accepted, in bytes. Default: 1 MiB.
     pub max_event_bytes: NonZeroUsize,
-    /// How many commands may wait to be sent before further ones fail with [`Full`](ErrorKind::Full), so that memory
-    /// does not grow while the server is away. Default: 4096.
-    pub max_queued_commands: NonZeroUsize,
-    /// How many bytes of events may be on their way before a publish fails with [`Full`](ErrorKind::Full).
-    /// A single event is always let through. Default: 64 MiB.
+    /// How many bytes of events may be on their way, so that memory does not grow while the server is away. A publish
+    /// that finds no room within `command_timeout` fails with [`Full`](ErrorKind::Full); every event counts as a KiB at
+    /// least. Default: 64 MiB.
     pub max_queued_bytes: NonZeroU64,
 }
 
@@ -74,7 +72,6 @@ impl RedisConfig {
             read_block: Duration::from_secs(2),
             read_overdue: Duration::from_secs(5),
             max_event_bytes: const { NonZeroUsize::new(DEFAULT_MAX_EVENT_BYTES).expect("the limit is not zero") },
-            max_queued_commands: const { NonZeroUsize::new(4096).expect("not zero") },
             max_queued_bytes: const { NonZeroU64::new(64 * 1024 * 1024).expect("not zero") },
         }
     }
@@ -135,10 +132,10 @@ impl RedisConfig {
         self
     }
 
-    /// Sets how many commands and how many bytes of events may wait to be sent.
+    /// Sets how many bytes of events may be on their way.
     #[must_use]
-    pub fn with_max_queued(mut self, commands: NonZeroUsize, bytes: NonZeroU64) -> Self {
-        (self.max_queued_commands, self.max_queued_bytes) = (commands, bytes);
+    pub fn with_max_queued_bytes(mut self, bytes: NonZeroU64) -> Self {
+        self.max_queued_bytes = bytes;
         self
     }
 

@@ -107,7 +107,8 @@ impl RedisPublisher {
         if batch.is_empty() {
             return outcomes;
         }
-        let units = u32::try_from((bytes as u64).div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.units);
+        let units = (bytes as u64).div_ceil(UNIT).max(batch.len() as u64);
+        let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.units);
         // Never closed, so the only way to get no room is to have waited for as long as a command may take.
         let Ok(Ok(_room)) = timeout(self.patience, self.room.acquire_many(units)).await else {
             let full = || Error::new(ErrorKind::Full, "publish", "too many events wait for the server");

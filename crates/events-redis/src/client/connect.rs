@@ -235,7 +235,6 @@ fn set_patience(builder: &mut Builder, config: &RedisConfig, role: Role) {
     builder.set_connection_config(ConnectionConfig {
         connection_timeout: limit,
         internal_command_timeout: limit,
-        max_command_buffer_len: config.max_queued_commands.get(),
         // The client does not watch a connection that is inside a blocking read; the reader does that itself.
         unresponsive: UnresponsiveConfig {
             max_timeout: Some(limit),

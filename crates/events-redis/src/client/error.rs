@@ -54,6 +54,11 @@ impl CommandError {
         Self { code: code(source.kind(), source.details()), command, key: key.to_owned(), source }
     }
 
+    /// A command that was not sent, for want of a connection.
+    pub(crate) fn disconnected(command: &'static str, key: &str) -> Self {
+        Self::new(command, key, fred::error::Error::new(FredKind::IO, "there is no connection"))
+    }
+
     /// An answer that is not shaped as the command's documentation says.
     pub(crate) fn unreadable(command: &'static str, key: &str) -> Self {
         Self::new(command, key, fred::error::Error::new(FredKind::Parse, "the reply has an unexpected shape"))
@@ -141,6 +146,8 @@ fn server_code(details: &str) -> Option<Code> {
         "UNBLOCKED" => Code::Unblocked,
         "BUSYGROUP" => Code::GroupExists,
         "NOPERM" => Code::NoPermission,
+        // The same from inside a script.
+        "ERR" if details.contains("user executing the script can't") => Code::NoPermission,
         "NOAUTH" | "WRONGPASS" => Code::WrongCredentials,
         "WRONGTYPE" => Code::WrongType,
         "OOM" => Code::OutOfMemory,
@@ -187,6 +194,11 @@ mod tests {
             (
                 FredKind::Unknown,
                 "NOPERM this user has no permissions to run the 'xadd' command",
+                PermissionDenied,
+            ),
+            (
+                FredKind::Unknown,
+                "ERR The user executing the script can't run this command or subcommand",
                 PermissionDenied,
             ),
             (FredKind::Auth, "NOAUTH Authentication required.", PermissionDenied),

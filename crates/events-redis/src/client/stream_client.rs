@@ -11,6 +11,7 @@ use fred::interfaces::{ClientLike, LuaInterface, StreamsInterface};
 use fred::types::Value;
 use fred::types::config::Options;
 use fred::types::streams::XPendingArgs;
+use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use super::reply::{self, Claimed, Entry, GroupInfo, Pending};
@@ -25,7 +26,7 @@ type Result<T, E = CommandError> = std::result::Result<T, E>;
 #[derive(Clone)]
 pub(crate) struct StreamClient {
     link: Link,
-    client: WithOptions<Client>,
+    options: Options,
     pub(super) key: Arc<str>,
     pub(super) dead_key: Arc<str>,
     /// Cleared for good once the server refuses scripts.
@@ -42,15 +43,15 @@ impl fmt::Debug for StreamClient {
 }
 
 impl StreamClient {
-    /// `timeout` is for each command, waiting for a lost connection included.
-    pub(crate) fn new(link: Link, stream_key: &str, timeout: Duration) -> Self {
-        let options = Options { timeout: Some(timeout), ..Options::default() };
+    /// `patience` is for each command, waiting for a lost connection included.
+    pub(crate) fn new(link: Link, stream_key: &str, patience: Duration) -> Self {
+        let options = Options { timeout: Some(patience), ..Options::default() };
         // In a cluster a script needs all its keys in one slot, and not every key can have that; see `keys`.
         let one_slot = stream_key.contains('{') || !stream_key.contains('}');
         let scripts = one_slot || !link.client().is_clustered();
         Self {
-            client: link.client().with_options(&options),
             link,
+            options,
             key: stream_key.into(),
             dead_key: dead_letter_key(stream_key).into(),
             scripts: Arc::new(AtomicBool::new(scripts)),
@@ -59,10 +60,8 @@ impl StreamClient {
 
     /// The same for callers that try again themselves: a command fails at once where there is no connection.
     pub(crate) fn impatient(&self) -> Self {
-        let mut options = self.client.options().clone();
-        options.fail_fast = true;
-        options.max_attempts = Some(1);
-        Self { client: self.link.client().with_options(&options), ..self.clone() }
+        let options = Options { fail_fast: true, max_attempts: Some(1), ..self.options.clone() };
+        Self { options, ..self.clone() }
     }
 
     pub(crate) fn link(&self) -> &Link {
@@ -73,8 +72,24 @@ impl StreamClient {
         &self.key
     }
 
-    pub(super) fn client(&self) -> &WithOptions<Client> {
-        &self.client
+    /// The client for one command, once it is connected.
+    ///
+    /// A command is not handed to a client without a connection: its queue would grow for as long as the server is
+    /// away, since what has timed out stays in it. Neither can the client bound its queue itself: when that is full at
+    /// the moment the connection is lost, the client cannot tell itself to reconnect, and never does.
+    pub(super) async fn client(&self, command: &'static str) -> Result<WithOptions<Client>> {
+        let client = self.link.client();
+        if self.options.fail_fast || client.is_connected() {
+            return Ok(client.with_options(&self.options));
+        }
+        let patience = self.options.timeout.unwrap_or_default();
+        let started = Instant::now();
+        match timeout(patience, client.wait_for_connect()).await {
+            Ok(connected) => connected.map_err(self.failed(command))?,
+            Err(_) => return Err(CommandError::disconnected(command, &self.key)),
+        }
+        let left = patience.saturating_sub(started.elapsed()).max(Duration::from_millis(1));
+        Ok(client.with_options(&Options { timeout: Some(left), ..self.options.clone() }))
     }
 
     pub(super) fn key(&self) -> &str {
@@ -105,7 +120,13 @@ impl StreamClient {
         } else {
             vec![&*self.key]
         };
-        match self.client.eval::<Value, _, _, _>(script, keys, arguments).await.map_err(self.failed("EVAL")) {
+        match self
+            .client("EVAL")
+            .await?
+            .eval::<Value, _, _, _>(script, keys, arguments)
+            .await
+            .map_err(self.failed("EVAL"))
+        {
             Ok(value) => Ok(Some(value)),
             Err(error) if error.refuses_scripts() => {
                 if self.scripts.swap(false, Ordering::Relaxed) {
@@ -125,14 +146,15 @@ impl StreamClient {
     pub(super) async fn add_to(&self, key: &str, fields: Vec<(Bytes, Bytes)>) -> Result<String> {
         let fields: Vec<(fred::types::Key, Value)> =
             fields.into_iter().map(|(name, value)| (name.into(), Value::Bytes(value))).collect();
-        let id = self.client.xadd(key, false, None, "*", fields).await;
+        let id = self.client("XADD").await?.xadd(key, false, None, "*", fields).await;
         id.map_err(|error| CommandError::new("XADD", key, error))
     }
 
     /// Creates the group after `after`, or after all there is, and the stream with it. One that exists is left alone.
     pub(crate) async fn create_group(&self, group: &str, after: Option<EntryId>) -> Result<()> {
         let start = after.map_or_else(|| "$".to_owned(), |id| id.to_string());
-        let created = self.client.xgroup_create::<(), _, _, _>(self.key(), group, start, true).await;
+        let created =
+            self.client("XGROUP").await?.xgroup_create::<(), _, _, _>(self.key(), group, start, true).await;
         match created.map_err(self.failed("XGROUP")) {
             Err(error) if error.code() != Code::GroupExists => Err(error),
             _ => Ok(()),
@@ -141,7 +163,13 @@ impl StreamClient {
 
     /// The groups of the stream; none when there is no stream.
     pub(crate) async fn groups(&self) -> Result<Vec<GroupInfo>> {
-        match self.client.xinfo_groups::<Value, _>(self.key()).await.map_err(self.failed("XINFO GROUPS")) {
+        match self
+            .client("XINFO GROUPS")
+            .await?
+            .xinfo_groups::<Value, _>(self.key())
+            .await
+            .map_err(self.failed("XINFO GROUPS"))
+        {
             Ok(value) => reply::groups(value).ok_or_else(|| self.unreadable("XINFO GROUPS")),
             Err(error) if error.code() == Code::NoKey => Ok(Vec::new()),
             Err(error) => Err(error),
@@ -150,7 +178,7 @@ impl StreamClient {
 
     /// The highest id the stream ever gave; `None` when there is no stream.
     pub(crate) async fn last_generated_id(&self) -> Result<Option<EntryId>> {
-        let info = self.client.xinfo_stream::<Value, _>(self.key(), false, None).await;
+        let info = self.client("XINFO STREAM").await?.xinfo_stream::<Value, _>(self.key(), false, None).await;
         match info.map_err(self.failed("XINFO STREAM")) {
             Ok(value) => {
                 let fields: Option<std::collections::HashMap<String, Value>> = value.convert().ok();
@@ -171,7 +199,8 @@ impl StreamClient {
     ) -> Result<Claimed> {
         let (group, consumer) = (member.group.as_str(), member.consumer.as_str());
         let value = self
-            .client
+            .client("XAUTOCLAIM")
+            .await?
             .xautoclaim(
                 self.key(),
                 group,
@@ -199,7 +228,8 @@ impl StreamClient {
         let (group, consumer) = (member.group.as_str(), member.consumer.as_str());
         let (idle, count) = (crate::membership::milliseconds(idle), count.map(u64::from));
         let value = self
-            .client
+            .client("XCLAIM")
+            .await?
             .xclaim(self.key(), group, consumer, idle, ids, None, None, count, false, false)
             .await
             .map_err(self.failed("XCLAIM"))?;
@@ -220,14 +250,18 @@ impl StreamClient {
             count: Some(count as u64),
             consumer: filter.consumer.map(Into::into),
         };
-        let value =
-            self.client.xpending(self.key(), group, arguments).await.map_err(self.failed("XPENDING"))?;
+        let value = self
+            .client("XPENDING")
+            .await?
+            .xpending(self.key(), group, arguments)
+            .await
+            .map_err(self.failed("XPENDING"))?;
         reply::pending(value).ok_or_else(|| self.unreadable("XPENDING"))
     }
 
     /// Acknowledges entries, whoever holds them, in one command.
     pub(crate) async fn ack(&self, group: &str, ids: Vec<String>) -> Result<()> {
-        self.client.xack(self.key(), group, ids).await.map_err(self.failed("XACK"))
+        self.client("XACK").await?.xack(self.key(), group, ids).await.map_err(self.failed("XACK"))
     }
 
     /// Up to `count` entries after `after`.
@@ -248,12 +282,13 @@ impl StreamClient {
 
     /// Deletes dead letters and returns how many there were.
     pub(crate) async fn purge(&self, ids: Vec<String>) -> Result<u64> {
-        let deleted = self.client.xdel(&*self.dead_key, ids).await;
+        let deleted = self.client("XDEL").await?.xdel(&*self.dead_key, ids).await;
         deleted.map_err(|error| CommandError::new("XDEL", &self.dead_key, error))
     }
 
     pub(super) async fn range(&self, key: &str, start: &str, end: &str, count: usize) -> Result<Vec<Entry>> {
-        let value = self.client.xrange::<Value, _, _, _>(key, start, end, Some(count as u64)).await;
+        let value =
+            self.client("XRANGE").await?.xrange::<Value, _, _, _>(key, start, end, Some(count as u64)).await;
         let value = value.map_err(|error| CommandError::new("XRANGE", key, error))?;
         let entries = reply::entries(value).map(|(entries, _)| entries);
         entries.ok_or_else(|| CommandError::unreadable("XRANGE", key))

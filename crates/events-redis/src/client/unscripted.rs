@@ -43,7 +43,8 @@ pub(super) async fn hold(
         let idle = Some(milliseconds(hold.idle));
         let (group, consumer) = (member.group.as_str(), member.consumer.as_str());
         let value: Value = client
-            .client()
+            .client("XCLAIM")
+            .await?
             .xclaim(client.key(), group, consumer, 0, id.to_string(), idle, None, count, false, true)
             .await
             .map_err(client.failed("XCLAIM"))?;
@@ -117,7 +118,8 @@ async fn revive(client: &StreamClient, group: &str, id: EntryId) -> Result<bool>
     }
     let idle = Some(milliseconds(REDRIVEN_IDLE));
     let claimed: Result<Value, _> = client
-        .client()
+        .client("XCLAIM")
+        .await?
         .xclaim(client.key(), group, REDRIVER, 0, id.to_string(), idle, None, Some(0), true, true)
         .await;
     claimed.map_err(client.failed("XCLAIM")).map(|_| true)

@@ -2,4 +2,13 @@
 
 mod conformance;
 mod harness;
+mod proxy;
 mod raw;
+
+mod connecting;
+mod dead_letters;
+mod faults;
+mod leases;
+mod refusals;
+mod support;
+mod unscripted;

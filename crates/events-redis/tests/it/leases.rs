@@ -1,0 +1,113 @@
+//! Leases and delays, longer and shorter than the group's.
+
+use std::time::Duration;
+
+use events_core::{ConsumerOptions, ErrorKind, EventConsumer};
+use events_redis::RedisConsumer;
+use tokio::time::Instant;
+
+use crate::support::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delay_may_be_longer_than_the_lease() {
+    let server = server();
+    publish(&publisher(&server).await, 0..1).await;
+    let mut one = consumer(&server).await;
+    let mut other = consumer(&server).await;
+    let delivery = receive_one(&mut one).await;
+    let nacked = Instant::now();
+    delivery.nack_after(LEASE * 5 / 2).await.unwrap();
+    // Whoever asks, nobody is given it before its time; both keep asking, so that `one` keeps its promise.
+    let (one, other) = tokio::join!(one.receive(BATCH, LEASE * 4), other.receive(BATCH, LEASE * 2));
+    assert!(other.unwrap().is_empty());
+    let one = one.unwrap();
+    assert_eq!(
+        one.iter().map(|delivery| (number(delivery), delivery.attempt())).collect::<Vec<_>>(),
+        [(0, 2)]
+    );
+    assert!(nacked.elapsed() >= LEASE * 5 / 2, "{:?}", nacked.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_may_be_extended_beyond_the_groups() {
+    let server = server();
+    publish(&publisher(&server).await, 0..1).await;
+    let mut one = consumer(&server).await;
+    let mut other = consumer(&server).await;
+    let delivery = receive_one(&mut one).await;
+    delivery.extend(LEASE * 3).await.unwrap();
+    assert!(other.receive(BATCH, LEASE * 2).await.unwrap().is_empty());
+    delivery.ack().await.unwrap();
+    assert_eq!(pending(&server), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_may_be_cut_short() {
+    let server = server();
+    publish(&publisher(&server).await, 0..1).await;
+    let long = ConsumerOptions::new(GROUP).with_lease(Duration::from_secs(60));
+    let mut one = RedisConsumer::connect(&config(&server), STREAM, long.clone()).await.unwrap();
+    let mut other =
+        RedisConsumer::connect(&config(&server), STREAM, long.with_consumer_name("other")).await.unwrap();
+    let held = receive_one(&mut one).await;
+    held.extend(Duration::from_millis(50)).await.unwrap();
+    let taken = receive_one(&mut other).await;
+    assert_eq!(taken.attempt(), 2);
+    let error = held.extend(Duration::from_secs(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    // Neither does a late nack disturb the holder after it.
+    held.nack().await.unwrap();
+    assert!(one.receive(BATCH, Duration::from_millis(200)).await.unwrap().is_empty());
+    taken.ack().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_released_event_is_at_its_first_attempt_again() {
+    let server = server();
+    publish(&publisher(&server).await, 0..1).await;
+    let mut consumer = consumer(&server).await;
+    for _ in 0..10 {
+        let delivery = receive_one(&mut consumer).await;
+        assert_eq!(delivery.attempt(), 1);
+        delivery.release().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_consumer_of_the_same_name_has_its_events_at_once() {
+    let server = server();
+    publish(&publisher(&server).await, 0..250).await;
+    let options =
+        || ConsumerOptions::new(GROUP).with_lease(Duration::from_secs(600)).with_consumer_name("me");
+    let mut before = RedisConsumer::connect(&config(&server), STREAM, options()).await.unwrap();
+    let held = receive(&mut before, 200).await;
+    drop(held);
+    before.close().await.unwrap();
+    let mut after = RedisConsumer::connect(&config(&server), STREAM, options()).await.unwrap();
+    let again = receive(&mut after, 250).await;
+    assert!(again[..200].iter().all(|delivery| delivery.attempt() == 2));
+    assert!(again[200..].iter().all(|delivery| delivery.attempt() == 1));
+    assert_eq!(again.iter().map(number).collect::<Vec<_>>(), (0..250).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_waiting_consumer_costs_the_server_little() {
+    let server = server();
+    let options = ConsumerOptions::new(GROUP);
+    let config = events_redis::RedisConfig::new(server.url());
+    let mut consumer = RedisConsumer::connect(&config, STREAM, options).await.unwrap();
+    assert!(consumer.receive(BATCH, Duration::from_millis(100)).await.unwrap().is_empty());
+    let commands = || {
+        let info = command(&server, &["INFO", "stats"]);
+        let line = info
+            .text()
+            .and_then(|text| text.lines().find_map(|line| line.strip_prefix("total_commands_processed:")));
+        line.and_then(|count| count.trim().parse::<u64>().ok()).unwrap()
+    };
+    let before = commands();
+    let started = Instant::now();
+    assert!(consumer.receive(BATCH, Duration::from_secs(4)).await.unwrap().is_empty());
+    let most = 2 * (started.elapsed().as_secs() + 2);
+    let sent = commands() - before;
+    assert!(sent <= most, "{sent} commands in {:?}", started.elapsed());
+}

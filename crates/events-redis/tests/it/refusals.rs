@@ -1,0 +1,126 @@
+//! Servers that are there and say no.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use events_core::{Error, ErrorKind, EventConsumer, EventPublisher, Secret, ack_all};
+use events_redis::{RedisConfig, RedisConsumer, RedisPublisher};
+use test_servers::RedisServer;
+
+use crate::support::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_server_refuses_events_and_gives_them_out() {
+    let server = RedisServer::builder().start().unwrap();
+    let publisher = publisher(&server).await;
+    publish(&publisher, 0..100).await;
+    let mut consumer = consumer(&server).await;
+    command(&server, &["CONFIG", "SET", "maxmemory", "1mb"]);
+    let large = vec![serde_json::json!({ "filler": "x".repeat(1000) }); 10];
+    let large: Vec<_> =
+        large.into_iter().map(|payload| events_core::Event::new("a.b", "s", payload).unwrap()).collect();
+    let report = publisher.publish_batch(&large).await.unwrap();
+    for (_, error) in report.failed() {
+        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Full, true), "{error:?}");
+    }
+    assert_eq!(report.failed().count(), 10);
+    let single = publisher.publish_batch(&large[..1]).await.unwrap();
+    assert_eq!(single.outcomes()[0].as_ref().map_err(Error::kind).unwrap_err(), ErrorKind::Full);
+    let deliveries = receive(&mut consumer, 100).await;
+    ack_all(deliveries).await.into_result().unwrap();
+    command(&server, &["CONFIG", "SET", "maxmemory", "0"]);
+    publish(&publisher, 100..101).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_credentials_are_an_error_at_once() {
+    let server = RedisServer::builder().with_password("right").start().unwrap();
+    let port = server.port();
+    for url in [format!("redis://:wrong@127.0.0.1:{port}"), format!("redis://127.0.0.1:{port}")] {
+        let config = RedisConfig::new(url);
+        let error = RedisPublisher::connect(&config, STREAM).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
+        assert!(!format!("{error:?}").contains("wrong@"));
+        let error = RedisConsumer::connect(&config, STREAM, options()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
+    }
+    let config = RedisConfig::new(format!("redis://127.0.0.1:{port}")).with_password(Secret::new("right"));
+    let publisher = RedisPublisher::connect(&config, STREAM).await.unwrap();
+    publish(&publisher, 0..1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_no_stream_is_named() {
+    let server = server();
+    command(&server, &["SET", STREAM, "text"]);
+    let error = RedisConsumer::connect(&config(&server), STREAM, options()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.operation().contains(STREAM));
+    let publisher = publisher(&server).await;
+    for count in [1, 3] {
+        let report = publisher.publish_batch(&numbered(0..count)).await.unwrap();
+        for (_, error) in report.failed() {
+            assert_eq!((error.kind(), error.is_transient()), (ErrorKind::InvalidConfig, false));
+            assert!(error.operation().contains(STREAM));
+        }
+        assert_eq!(report.failed().count() as u64, count);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_right_is_named() {
+    let server = server();
+    command(&server, &["ACL", "SETUSER", "reader", "on", ">pw", "~*", "+@all", "-xadd", "-xgroup"]);
+    let config = RedisConfig::new(server.url()).with_username("reader").with_password(Secret::new("pw"));
+    let publisher = RedisPublisher::connect(&config, STREAM).await.unwrap();
+    for count in [1, 3] {
+        let report = publisher.publish_batch(&numbered(0..count)).await.unwrap();
+        for (_, error) in report.failed() {
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
+            assert!(error.operation().contains("XADD") && error.operation().contains(STREAM), "{error}");
+        }
+        assert_eq!(report.failed().count() as u64, count);
+    }
+    let error = RedisConsumer::connect(&config, STREAM, options()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(error.operation().contains("XGROUP") && error.operation().contains(STREAM), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_taken_away_while_consuming_is_told_and_not_retried_in_silence() {
+    let server = server();
+    command(&server, &["ACL", "SETUSER", "c", "on", ">pw", "~*", "+@all"]);
+    let config = RedisConfig::new(server.url()).with_username("c").with_password(Secret::new("pw"));
+    let mut consumer = RedisConsumer::connect(&config, STREAM, options()).await.unwrap();
+    command(&server, &["ACL", "SETUSER", "c", "-xreadgroup"]);
+    let error = consumer.receive(BATCH, Duration::from_millis(100)).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::PermissionDenied, false));
+    command(&server, &["ACL", "SETUSER", "c", "+xreadgroup"]);
+    assert!(consumer.receive(BATCH, Duration::ZERO).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_away_fills_no_memory() {
+    let mut server = server();
+    let config = config(&server).with_max_queued_bytes(NonZeroU64::new(4 * 1024).unwrap());
+    let publisher = RedisPublisher::connect(&config, STREAM).await.unwrap();
+    server.kill().unwrap();
+    let batch = numbered(0..1);
+    let publishes = (0..64).map(|_| publisher.publish_batch(&batch));
+    let reports = futures_util::future::join_all(publishes).await;
+    let kinds: Vec<ErrorKind> = reports
+        .into_iter()
+        .map(|report| report.unwrap().into_ids().unwrap_err())
+        .inspect(|error| assert!(error.is_transient(), "{error:?}"))
+        .map(|error| error.kind())
+        .collect();
+    assert!(kinds.contains(&ErrorKind::Full), "{kinds:?}");
+    server.restart().unwrap();
+    eventually("events are accepted again", || {
+        tokio::task::block_in_place(|| {
+            let report = tokio::runtime::Handle::current().block_on(publisher.publish_batch(&batch));
+            report.unwrap().is_complete()
+        })
+    })
+    .await;
+}
