@@ -35,7 +35,14 @@ impl Batch {
         let mut tries = Tries::within(timeout);
         let mut mentioned = false;
         while !self.events.is_empty() {
-            let mut outcomes = publisher.publish_batch(&self.events).await?.into_outcomes().into_iter();
+            let report = match tries.bound(publisher.publish_batch(&self.events)).await {
+                Err(error) if error.is_transient() => {
+                    tally.gave_up(&self.lines, &error);
+                    return Ok(false);
+                }
+                report => report?,
+            };
+            let mut outcomes = report.into_outcomes().into_iter();
             let mut again = Self::default();
             let mut last_error = None;
             for (line, event) in self.lines.into_iter().zip(self.events) {
