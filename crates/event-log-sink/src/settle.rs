@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use events_core::{Delivery, Error, ack_all};
+use events_core::{Delivery, Error, ack_all, extend_all};
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
@@ -60,7 +60,7 @@ pub(crate) async fn hold<T: Send>(
         tokio::select! {
             biased;
             done = &mut work => return done,
-            outcomes = join_all(deliveries.iter().map(|delivery| delivery.extend(lease))) => {
+            outcomes = extend_all(deliveries, lease) => {
                 if let Some(error) = outcomes.into_iter().find_map(Result::err) {
                     tracing::debug!("a lease could not be extended: {}", Chain(&error));
                 }
