@@ -22,6 +22,7 @@ mod report;
 mod settler;
 
 mod capabilities;
+pub mod duration;
 mod error;
 mod secret;
 
