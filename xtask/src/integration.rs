@@ -21,7 +21,8 @@ Servers: the program in EVENTS_TEST_REDIS_SERVER; else redis-server on the PATH;
 docker-compose.yml names, if a container engine answers; else Debian's redis-tools is installed (as root, or with sudo
 that asks nothing) or the command to do so is printed. Tests that do not disturb their server use the address in
 EVENTS_TEST_REDIS_URL when it is set. Python packages go into a virtual environment below target/test-env, unless
-EVENTS_TEST_PYTHON names an interpreter that has them.
+EVENTS_TEST_PYTHON names an interpreter that has them; so do the emulators of AWS, unless EVENTS_TEST_MINISTACK and
+EVENTS_TEST_MOTO name their programs.
 ";
 
 pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<()> {

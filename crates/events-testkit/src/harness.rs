@@ -34,6 +34,12 @@ pub trait Harness: Debug + Send + Sync {
     /// Puts a message into the stream as a foreign producer would, whether or not it is an event.
     async fn publish_raw(&self, stream: &str, message: RawMessage) -> MessageId;
 
+    /// Whether the broker can hold this message at all; the suite leaves out what it cannot, such as bytes that are no
+    /// text where bodies are text.
+    fn can_hold(&self, _message: &RawMessage) -> bool {
+        true
+    }
+
     /// Causes a fault; `false` when this backend has no such fault, and then nothing happened.
     async fn cause(&self, fault: Fault<'_>) -> bool;
 

@@ -3,6 +3,7 @@
 //! The interface is synchronous, so that `Drop` can clean up; every call takes milliseconds and may be made from an
 //! asynchronous test. A program that is missing is an error that names the remedy, never a skipped test.
 
+mod aws_emulator;
 mod port;
 mod process;
 mod program;
@@ -16,6 +17,7 @@ mod shared_redis;
 mod spawner;
 mod startup;
 
+pub use aws_emulator::{AwsEmulator, AwsEmulatorKind};
 pub use port::Port;
 pub use process::{STOP_DEADLINE, ServerProcess};
 pub use python::PythonEnv;

@@ -2,6 +2,7 @@
 
 mod compose;
 mod debian;
+mod emulators;
 pub(crate) mod openssl;
 mod python;
 mod redis;
@@ -31,6 +32,8 @@ pub(crate) struct TestEnv {
     redis_server: Program,
     redis_url: Option<String>,
     python: Program,
+    ministack: Program,
+    moto: Program,
 }
 
 impl TestEnv {
@@ -42,14 +45,18 @@ impl TestEnv {
         let _turn = take_turn(&folder)?;
         let redis_server = redis::provide(&folder)?;
         let python = python::provide(&folder)?;
+        let ministack = emulators::provide("ministack", "ministack", "EVENTS_TEST_MINISTACK", &python)?;
+        let moto = emulators::provide("moto_server", "moto", "EVENTS_TEST_MOTO", &python)?;
         let redis_url = env::var("EVENTS_TEST_REDIS_URL").ok().filter(|url| !url.is_empty());
-        Ok(Self { redis_server, redis_url, python })
+        Ok(Self { redis_server, redis_url, python, ministack, moto })
     }
 
     /// Hands everything to a test run.
     pub(crate) fn apply(&self, command: &mut Command) {
         command.env("EVENTS_TEST_REDIS_SERVER", &self.redis_server.path);
         command.env("EVENTS_TEST_PYTHON", &self.python.path);
+        command.env("EVENTS_TEST_MINISTACK", &self.ministack.path);
+        command.env("EVENTS_TEST_MOTO", &self.moto.path);
     }
 
     /// What the tests run against, a line each. An address may hold a password, so it is not shown.
@@ -62,6 +69,8 @@ impl TestEnv {
             lines.push("Redis, shared: the address in EVENTS_TEST_REDIS_URL".to_owned());
         }
         lines.push(line("Python", &self.python));
+        lines.push(line("SNS and SQS", &self.ministack));
+        lines.push(line("SNS and SQS", &self.moto));
         lines
     }
 }

@@ -1,0 +1,42 @@
+//! Events on AWS: published to SNS topics or SQS queues, consumed from SQS queues.
+
+mod config;
+mod duration;
+mod group_key;
+mod limits;
+
+mod address;
+mod calls;
+mod error;
+mod target;
+
+mod attribute;
+mod message;
+mod publisher;
+mod sender;
+
+mod batched;
+mod burial;
+mod consumer;
+mod deleter;
+mod holdings;
+mod incoming;
+mod intake;
+mod keeper;
+mod patience;
+mod polls;
+mod queue;
+mod record;
+mod settler;
+
+mod admin;
+mod graveyard;
+
+mod capabilities;
+
+pub use admin::SqsAdmin;
+pub use calls::AwsClients;
+pub use config::{AwsConfig, BodyFormat};
+pub use consumer::SqsConsumer;
+pub use group_key::GroupKey;
+pub use publisher::AwsPublisher;

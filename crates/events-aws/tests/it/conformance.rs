@@ -1,0 +1,108 @@
+//! Runs the conformance suite on both emulators.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::MessageAttributeValue;
+use events_aws::{AwsConfig, AwsPublisher, SqsAdmin, SqsConsumer};
+use events_core::wire::RawMessage;
+use events_core::{ConsumerOptions, EventAdmin, EventConsumer, EventPublisher, MessageId, async_trait};
+use events_testkit::{Fault, Harness};
+use test_servers::AwsEmulatorKind;
+
+use crate::emulator::{Account, shared};
+
+/// A queue and its dead-letter queue per stream, published to directly.
+#[derive(Debug)]
+struct SqsHarness {
+    account: Account,
+    lease: Duration,
+}
+
+impl SqsHarness {
+    fn start(kind: AwsEmulatorKind) -> Self {
+        let lease = match kind {
+            AwsEmulatorKind::Ministack => Duration::from_secs(6),
+            AwsEmulatorKind::Moto => Duration::from_secs(8),
+        };
+        Self { account: Account::at(&shared(kind).url()), lease }
+    }
+
+    async fn config(&self, stream: &str) -> AwsConfig {
+        let mut config = AwsConfig::queue(self.account.queue(stream, self.lease).await);
+        config.dead_letter_queue_url = Some(self.account.queue(&format!("{stream}-dead"), self.lease).await);
+        config
+    }
+}
+
+#[async_trait]
+impl Harness for SqsHarness {
+    async fn publisher(&self, stream: &str) -> Arc<dyn EventPublisher> {
+        let config = self.config(stream).await;
+        Arc::new(AwsPublisher::new(self.account.clients(&config), &config).expect("a publisher opens"))
+    }
+
+    async fn consumer(&self, stream: &str, options: ConsumerOptions) -> Box<dyn EventConsumer> {
+        let config = self.config(stream).await;
+        let consumer = SqsConsumer::new(self.account.clients(&config), &config, options).await;
+        Box::new(consumer.expect("a consumer opens"))
+    }
+
+    async fn admin(&self, stream: &str) -> Arc<dyn EventAdmin> {
+        let config = self.config(stream).await;
+        Arc::new(SqsAdmin::new(self.account.clients(&config), &config).await.expect("an admin opens"))
+    }
+
+    fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    async fn advance(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    async fn publish_raw(&self, stream: &str, message: RawMessage) -> MessageId {
+        let url = self.config(stream).await.queue_url.expect("a queue is configured");
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("a queue takes text only");
+        let body = message.body().expect("a message has a body");
+        let mut call = self.account.sqs.send_message().queue_url(url).message_body(text(body));
+        for (name, value) in message.fields.iter().filter(|(name, _)| name != b"event") {
+            let value =
+                MessageAttributeValue::builder().data_type("String").string_value(text(value)).build();
+            call = call.message_attributes(text(name), value.expect("the attribute is whole"));
+        }
+        call.send().await.expect("the message is taken").message_id.expect("it has an id").into()
+    }
+
+    fn can_hold(&self, message: &RawMessage) -> bool {
+        message.body().is_some_and(|body| std::str::from_utf8(body).is_ok())
+    }
+
+    async fn cause(&self, _: Fault<'_>) -> bool {
+        false
+    }
+
+    fn not_shown(&self) -> &[(u8, &'static str)] {
+        &[
+            (5, "a queue is one group: groups of their own are queues of their own"),
+            (7, "a queue keeps no history"),
+            (8, "a standard queue has no order; FIFO queues have a test of their own"),
+            (34, "nothing trims a queue but the end of its retention"),
+            (35, "a queue that was deleted is made again by whoever made it, never by a consumer"),
+            (36, "no emulator keeps its queues when it is killed; restarts have a test of their own"),
+            (63, "a queue is one group and tells nothing about it"),
+        ]
+    }
+}
+
+mod ministack {
+    use super::{AwsEmulatorKind, SqsHarness};
+
+    events_testkit::conformance_suite!(SqsHarness::start(AwsEmulatorKind::Ministack));
+}
+
+mod moto {
+    use super::{AwsEmulatorKind, SqsHarness};
+
+    events_testkit::conformance_suite!(SqsHarness::start(AwsEmulatorKind::Moto));
+}

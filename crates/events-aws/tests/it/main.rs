@@ -1,0 +1,4 @@
+//! Tests against emulators of AWS, each a process of these tests' own.
+
+mod conformance;
+mod emulator;
