@@ -133,6 +133,9 @@ impl EventPublisher for RedisPublisher {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::closed("publish"));
         }
+        if events.len() > 1 {
+            self.client.ask_for_scripts().await;
+        }
         let chunks = Chunks { events, at: 0, max_bytes: self.capabilities.max_event_bytes };
         let mut outcomes: Vec<(usize, Result<MessageId>)> =
             stream::iter(chunks).map(|chunk| self.send(chunk)).buffered(COMMANDS_ON_THEIR_WAY).concat().await;

@@ -11,8 +11,9 @@ use fred::interfaces::{ClientLike, LuaInterface, StreamsInterface};
 use fred::types::Value;
 use fred::types::config::Options;
 use fred::types::streams::XPendingArgs;
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::reply::{self, Claimed, Entry, GroupInfo, Pending};
 use super::{Code, CommandError, Link, scripts};
@@ -31,6 +32,8 @@ pub(crate) struct StreamClient {
     pub(super) dead_key: Arc<str>,
     /// Cleared for good once the server refuses scripts.
     scripts: Arc<AtomicBool>,
+    /// Set once the server was asked whether it runs scripts.
+    asked: Arc<OnceCell<()>>,
 }
 
 impl fmt::Debug for StreamClient {
@@ -55,6 +58,7 @@ impl StreamClient {
             key: stream_key.into(),
             dead_key: dead_letter_key(stream_key).into(),
             scripts: Arc::new(AtomicBool::new(scripts)),
+            asked: Arc::default(),
         }
     }
 
@@ -135,6 +139,15 @@ impl StreamClient {
                 Ok(None)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Finds out whether the server runs scripts, before several are on their way at once: those that were refused
+    /// would be done again out of order.
+    pub(crate) async fn ask_for_scripts(&self) {
+        let asked = self.asked.get_or_try_init(async || self.script("return 1", Vec::new()).await.map(drop));
+        if let Err(error) = asked.await {
+            debug!(%error, "whether scripts are run is not known yet");
         }
     }
 
