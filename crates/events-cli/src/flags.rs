@@ -4,8 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use events_core::StartFrom;
-use events_factory::parse_duration;
+use events_core::{StartFrom, duration};
 use events_terminal::{ConnectionArgs, FilterArgs, Format};
 
 const AFTER_HELP: &str = "\
@@ -57,7 +56,7 @@ pub(crate) struct Publish {
     pub(crate) ids: bool,
 
     /// How long to try while the broker is away or full
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "30s")]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "30s")]
     pub(crate) timeout: Duration,
 
     #[command(flatten)]

@@ -39,7 +39,7 @@ pub struct EventsConfig {
     /// The consumer's name within its group. Default: unique for every consumer.
     pub consumer_name: Option<String>,
     /// How long a delivery stays hidden from the rest of the group. Default: 60 s, or the broker's own setting.
-    #[serde(deserialize_with = "crate::duration::deserialize_optional")]
+    #[serde(deserialize_with = "events_core::duration::deserialize_or_none")]
     pub lease: Option<Duration>,
     /// Attempts before an event is dead-lettered. Default: 5.
     pub max_deliveries: NonZeroU32,

@@ -6,7 +6,6 @@ mod create;
 mod registry;
 
 mod config;
-mod duration;
 mod loader;
 #[cfg(not(all(feature = "memory", feature = "redis", feature = "sqlite")))]
 mod not_compiled;
@@ -23,7 +22,6 @@ mod suggest;
 pub use backend::{Backend, Target};
 pub use config::{DEFAULT_STREAM_KEY, EventsConfig};
 pub use create::{create_event_admin, create_event_consumer, create_event_publisher};
-pub use duration::parse_duration;
 pub use loader::{ConfigLoader, Setting, Settings};
 pub use registry::Registry;
 pub use source::Place;
