@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use events_core::{DEFAULT_MAX_EVENT_BYTES, Error, ErrorKind, Result, Secret};
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
 use crate::address::Address;
 
@@ -27,18 +27,18 @@ pub struct RedisConfig {
     /// A file whose content is the password. Default: none; not together with `password`.
     pub password_file: Option<PathBuf>,
     /// How long connecting waits for the server before it goes on in the background. Default: 3 s.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "events_core::duration::deserialize")]
     pub connect_timeout: Duration,
     /// How long one command may take, waiting for a lost connection included: the publish timeout. Default: 10 s.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "events_core::duration::deserialize")]
     pub command_timeout: Duration,
     /// How long one blocking read waits at the server. It bounds how late a stop is noticed where `CLIENT UNBLOCK` is
     /// not permitted. Default: 2 s.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "events_core::duration::deserialize")]
     pub read_block: Duration,
     /// How overdue the answer to a read may be before its connection counts as dead and is replaced. Redis may exceed
     /// the time a read asked for when it is woken for nothing, so this must be generous. Default: 5 s.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "events_core::duration::deserialize")]
     pub read_overdue: Duration,
     /// The largest event accepted, in bytes. Default: 1 MiB.
     pub max_event_bytes: NonZeroUsize,
@@ -173,13 +173,6 @@ impl RedisConfig {
         }
         Ok(address)
     }
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text).map_err(|_| {
-        de::Error::custom(format_args!("expected a duration such as 500ms, 30s or 5m, found {text:?}"))
-    })
 }
 
 #[cfg(test)]

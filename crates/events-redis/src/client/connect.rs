@@ -218,7 +218,19 @@ fn client_config(address: &Address) -> Result<Config> {
 #[cfg(any(feature = "enable-rustls", feature = "enable-rustls-ring", feature = "enable-native-tls"))]
 fn tls() -> Result<fred::types::config::TlsConnector> {
     #[cfg(any(feature = "enable-rustls", feature = "enable-rustls-ring"))]
-    let connector = fred::types::config::TlsConnector::default_rustls();
+    let connector = {
+        use fred::rustls::crypto;
+        #[cfg(feature = "enable-rustls")]
+        let provider = crypto::aws_lc_rs::default_provider();
+        #[cfg(not(feature = "enable-rustls"))]
+        let provider = crypto::ring::default_provider();
+        // A program that has two of these libraries must say which one it means, or TLS panics. What it said before
+        // stays.
+        if crypto::CryptoProvider::get_default().is_none() {
+            drop(provider.install_default());
+        }
+        fred::types::config::TlsConnector::default_rustls()
+    };
     #[cfg(not(any(feature = "enable-rustls", feature = "enable-rustls-ring")))]
     let connector = fred::types::config::TlsConnector::default_native_tls();
     connector.map_err(|error| {

@@ -1,5 +1,6 @@
 //! Leases and delays, longer and shorter than the group's.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use events_core::{ConsumerOptions, ErrorKind, EventConsumer};
@@ -71,6 +72,52 @@ async fn a_released_event_is_at_its_first_attempt_again() {
         assert_eq!(delivery.attempt(), 1);
         delivery.release().await.unwrap();
     }
+}
+
+/// A consumer that has fetched events 64 to 128 ahead, and the first 64.
+async fn with_events_fetched_ahead(
+    server: &test_servers::RedisServer,
+) -> (RedisConsumer, Vec<events_core::Delivery>) {
+    publish(&publisher(server).await, 0..200).await;
+    let mut consumer = consumer(server).await;
+    let batch = NonZeroUsize::new(64).expect("not zero");
+    let first = consumer.receive(batch, DEADLINE).await.expect("the first batch");
+    assert_eq!(first.len(), 64);
+    eventually("the next batch is fetched ahead", || pending(server) == 128).await;
+    (consumer, first)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_fetched_ahead_is_kept_for_as_long_as_it_takes() {
+    let server = server();
+    let (mut one, first) = with_events_fetched_ahead(&server).await;
+    events_core::ack_all(first).await.into_result().unwrap();
+    let mut other = consumer(&server).await;
+    let rest = receive(&mut other, 72).await;
+    assert!(rest.iter().map(number).eq(128..200));
+    events_core::ack_all(rest).await.into_result().unwrap();
+    assert!(other.receive(BATCH, LEASE * 3).await.unwrap().is_empty());
+    let ahead = one.receive(BATCH, LEASE).await.unwrap();
+    assert!(
+        ahead.iter().map(|delivery| (number(delivery), delivery.attempt())).eq((64..128).map(|n| (n, 1)))
+    );
+    // Its lease begins now, not when it was fetched.
+    assert!(other.receive(BATCH, LEASE * 3 / 4).await.unwrap().is_empty());
+    events_core::ack_all(ahead).await.into_result().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_fetched_ahead_is_given_back_uncounted_on_close() {
+    let server = server();
+    let (mut one, first) = with_events_fetched_ahead(&server).await;
+    events_core::ack_all(first).await.into_result().unwrap();
+    one.close().await.unwrap();
+    let names = command(&server, &["XINFO", "CONSUMERS", STREAM, GROUP]);
+    // What it gave back is still listed under its name, so the name stays until somebody has taken it.
+    assert_eq!(names.array().map(<[_]>::len), Some(1));
+    let mut other = consumer(&server).await;
+    let rest = receive(&mut other, 136).await;
+    assert!(rest.iter().all(|delivery| delivery.attempt() == 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
