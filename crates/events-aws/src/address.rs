@@ -2,8 +2,7 @@
 
 use events_core::{Error, ErrorKind, Result};
 
-/// How the names of FIFO queues and topics end; AWS insists on it.
-const FIFO: &str = ".fifo";
+use crate::limits;
 
 /// A queue by its URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +46,7 @@ impl QueueAddress {
     }
 
     pub(crate) fn is_fifo(&self) -> bool {
-        self.name.ends_with(FIFO)
+        limits::is_fifo(&self.name)
     }
 }
 
@@ -91,7 +90,7 @@ impl Arn {
     }
 
     pub(crate) fn is_fifo(&self) -> bool {
-        self.name.ends_with(FIFO)
+        limits::is_fifo(&self.name)
     }
 }
 

@@ -55,7 +55,8 @@ impl Burial<'_> {
             concurrency: CONCURRENCY,
         };
         let sent = sender.send_all(&letters, TIMEOUT).await;
-        let mut outcomes: Vec<Result<()>> = sent.into_iter().map(|sent| Ok(drop(sent?))).collect();
+        let mut outcomes: Vec<Result<()>> =
+            sent.into_iter().map(|sent| sent.map(drop).map_err(Error::from)).collect();
         let moved: Vec<usize> = (0..messages.len()).filter(|at| outcomes[*at].is_ok()).collect();
         let handles: Vec<String> = moved.iter().map(|at| messages[*at].0.handle.clone()).collect();
         let deleted = Change::Delete(&handles).make(&self.queue.clients, &self.queue.address.url).await;

@@ -52,8 +52,16 @@ pub(crate) struct Holdings {
 }
 
 impl Holdings {
+    /// Puts messages on the shelf. One that is there already, since a standard queue may give a message to two calls at
+    /// once, is there once, with the handle of its last delivery.
     pub(crate) fn shelve(&mut self, messages: impl IntoIterator<Item = Shelved>) {
-        self.shelf.extend(messages);
+        for message in messages {
+            let id = &message.held.message.message_id;
+            match self.shelf.iter_mut().find(|shelved| shelved.held.message.message_id == *id) {
+                Some(there) => *there = message,
+                None => self.shelf.push_back(message),
+            }
+        }
     }
 
     pub(crate) fn shelved(&self) -> usize {
@@ -138,9 +146,8 @@ impl Holdings {
 
     /// Groups whose message in hand has lost its lease: what is behind it must not keep it from being delivered again.
     pub(crate) fn give_up_expired_groups(&mut self, now: Instant) {
-        let expired = |_: &Box<str>, held: &mut Held| !held.is_hidden(now) && held.message.group.is_some();
-        let groups: Vec<String> =
-            self.in_hand.extract_if(expired).filter_map(|(_, held)| held.message.group).collect();
+        let expired = self.in_hand.extract_if(|_, held| !held.is_hidden(now) && held.message.group.is_some());
+        let groups: Vec<String> = expired.filter_map(|(_, held)| held.message.group).collect();
         for group in groups {
             self.busy_groups.remove(&group);
             self.return_group(&group);

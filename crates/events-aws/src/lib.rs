@@ -32,6 +32,10 @@ mod settler;
 mod admin;
 mod graveyard;
 
+mod policy;
+mod setup;
+mod step;
+
 mod capabilities;
 
 pub use admin::SqsAdmin;
@@ -40,3 +44,5 @@ pub use config::{AwsConfig, BodyFormat};
 pub use consumer::SqsConsumer;
 pub use group_key::GroupKey;
 pub use publisher::AwsPublisher;
+pub use setup::{Ensured, Setup};
+pub use step::Step;

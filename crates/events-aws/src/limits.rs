@@ -27,6 +27,11 @@ const ID_TEXT: usize = 128;
 /// beside the largest event.
 pub(crate) const RESERVED_BYTES: usize = 8 * 1024;
 
+/// How the names of FIFO queues and topics end; AWS insists on it.
+pub(crate) fn is_fifo(name: &str) -> bool {
+    name.ends_with(".fifo")
+}
+
 /// The first character SQS refuses in a text: it takes `#x9 #xA #xD #x20-#xD7FF #xE000-#xFFFD #x10000-#x10FFFF`.
 pub(crate) fn refused_character(text: &str) -> Option<char> {
     let refused =

@@ -90,11 +90,21 @@ impl AwsClients {
         answer.topic_arn.ok_or_else(|| CallError::unreadable("CreateTopic", name))
     }
 
-    /// Whether a topic exists.
-    pub(crate) async fn topic_exists(&self, arn: &str) -> Result<bool, CallError> {
-        let answer = Box::pin(self.sns.get_topic_attributes().topic_arn(arn).send()).await;
-        let found = answer.map_err(|error| CallError::of_call("GetTopicAttributes", arn, &error));
-        unless_missing(found).map(|found| found.is_some())
+    /// The ARN of the caller's topic of this name, if it exists.
+    pub(crate) async fn find_topic(&self, name: &str) -> Result<Option<String>, CallError> {
+        let mut next = None;
+        loop {
+            let answer = Box::pin(self.sns.list_topics().set_next_token(next).send()).await;
+            let page = answer.map_err(|error| CallError::of_call("ListTopics", name, &error))?;
+            let arns = page.topics().iter().filter_map(|topic| topic.topic_arn());
+            if let Some(arn) = arns.into_iter().find(|arn| arn.rsplit(':').next() == Some(name)) {
+                return Ok(Some(arn.to_owned()));
+            }
+            match page.next_token {
+                Some(token) if !token.is_empty() => next = Some(token),
+                _ => return Ok(None),
+            }
+        }
     }
 
     /// The subscription of a queue to a topic, if there is one, and whether it delivers raw.

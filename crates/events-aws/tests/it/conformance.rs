@@ -1,5 +1,6 @@
 //! Runs the conformance suite on both emulators.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::emulator::{Account, shared};
 #[derive(Debug)]
 struct SqsHarness {
     account: Account,
+    kind: AwsEmulatorKind,
     lease: Duration,
 }
 
@@ -23,13 +25,19 @@ impl SqsHarness {
     fn start(kind: AwsEmulatorKind) -> Self {
         let lease = match kind {
             AwsEmulatorKind::Ministack => Duration::from_secs(6),
-            AwsEmulatorKind::Moto => Duration::from_secs(8),
+            AwsEmulatorKind::Moto => Duration::from_secs(10),
         };
-        Self { account: Account::at(&shared(kind).url()), lease }
+        Self { account: Account::at(&shared(kind).url()), kind, lease }
     }
 
     async fn config(&self, stream: &str) -> AwsConfig {
         let mut config = AwsConfig::queue(self.account.queue(stream, self.lease).await);
+        if self.kind == AwsEmulatorKind::Moto {
+            // Its threads give one message to two calls that come at the same time, and it takes seconds under load.
+            config.concurrency = NonZeroUsize::MIN;
+            config.call_timeout = Duration::from_secs(60);
+            config.publish_timeout = Duration::from_secs(120);
+        }
         config.dead_letter_queue_url = Some(self.account.queue(&format!("{stream}-dead"), self.lease).await);
         config
     }

@@ -1,0 +1,79 @@
+//! Creating what is missing, and only when asked to.
+
+use std::time::Duration;
+
+use events_aws::{AwsConfig, Setup, SqsAdmin, SqsConsumer};
+use events_core::{ConsumerOptions, ErrorKind, EventAdmin, EventPublisherExt};
+use test_servers::AwsEmulatorKind;
+
+use crate::emulator::{Account, numbered, receive, shared, unique};
+
+async fn creates_what_is_missing_once(kind: AwsEmulatorKind) {
+    let account = Account::at(&shared(kind).url());
+    let clients = account.clients(&AwsConfig::default());
+    let name = unique("setup");
+    let setup = Setup::queue(&name)
+        .with_topic(format!("{name}-topic"))
+        .with_dead_letter_queue(format!("{name}-dead"))
+        .with_lease(Duration::from_secs(45))
+        .with_max_deliveries(3);
+
+    let plan = setup.plan(&clients).await.expect("planning works");
+    assert_eq!((plan.queue_url, plan.topic_arn), (None, None), "a plan makes nothing");
+    let ensured = setup.ensure(&clients).await.expect("it is set up");
+    assert_eq!(ensured.steps, plan.steps, "what is done is what was planned");
+    let again = setup.ensure(&clients).await.expect("it is set up");
+    assert_eq!(again.steps, [], "the second time there is nothing to do");
+    assert_eq!(again.queue_url, ensured.queue_url);
+    let changed = setup.with_lease(Duration::from_secs(50)).plan(&clients).await.expect("planning works");
+    assert_eq!(changed.steps.len(), 1);
+
+    // It works: from the topic to the queue, and from there to its own dead-letter queue.
+    let queue = AwsConfig::queue(ensured.queue_url.expect("there is a queue"));
+    let topic = AwsConfig::topic(ensured.topic_arn.expect("there is a topic"));
+    account.publisher(&topic).publish(&numbered("s", 1)).await.expect("publishing works");
+    let mut consumer = account.consumer(&queue).await;
+    let delivery = receive(&mut consumer, 1).await.remove(0);
+    delivery.reject("not today").await.expect("rejecting works");
+    let admin = SqsAdmin::new(account.clients(&queue), &queue).await.expect("an admin opens");
+    let letters = admin.dead_letters(None, 10.try_into().expect("ten")).await.expect("listing works");
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].detail.as_deref(), Some("not today"));
+}
+
+#[tokio::test]
+async fn creates_what_is_missing_once_on_ministack() {
+    creates_what_is_missing_once(AwsEmulatorKind::Ministack).await;
+}
+
+#[tokio::test]
+async fn creates_what_is_missing_once_on_moto() {
+    creates_what_is_missing_once(AwsEmulatorKind::Moto).await;
+}
+
+#[tokio::test]
+async fn a_consumer_of_a_missing_queue_says_so_and_makes_none() {
+    let emulator = shared(AwsEmulatorKind::Ministack);
+    let account = Account::at(&emulator.url());
+    let config = AwsConfig::queue(format!("{}/000000000000/{}", emulator.url(), unique("missing")));
+    for _ in 0..2 {
+        let refused = SqsConsumer::new(account.clients(&config), &config, ConsumerOptions::new("g")).await;
+        assert_eq!(refused.expect_err("there is no queue").kind(), ErrorKind::NotFound);
+        let refused = account.publisher(&config).publish(&numbered("s", 1)).await;
+        assert_eq!(refused.expect_err("there is no queue").kind(), ErrorKind::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn names_that_do_not_go_together_are_refused() {
+    let account = Account::at(&shared(AwsEmulatorKind::Ministack).url());
+    let clients = account.clients(&AwsConfig::default());
+    for setup in [
+        Setup::queue("a.fifo").with_topic("b"),
+        Setup::queue("a.fifo").with_dead_letter_queue("b"),
+        Setup::queue("a").with_dead_letter_queue("b.fifo"),
+        Setup::queue("a").with_lease(Duration::ZERO),
+    ] {
+        assert_eq!(setup.ensure(&clients).await.unwrap_err().kind(), ErrorKind::InvalidConfig);
+    }
+}
