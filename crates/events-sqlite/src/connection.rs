@@ -17,8 +17,9 @@ const STATEMENTS: usize = 64;
 /// The write-ahead log is cut back to this size after a checkpoint, so that one burst does not occupy the disk for good.
 const WAL_BYTES_KEPT: i64 = 64 * 1024 * 1024;
 
-/// How long to wait before asking again for a database that is busy.
-const BUSY_PAUSE: Duration = Duration::from_millis(1);
+/// How long to wait before asking again for a database that is busy: SQLite has no queue of those who wait, so the next
+/// one in is who asks at the right moment.
+const BUSY_PAUSE: Duration = Duration::from_micros(100);
 
 /// The file's one name, whatever way leads to it, so that everyone in this process shares it.
 pub(crate) fn canonical(path: &Path) -> Result<PathBuf, Failure> {

@@ -20,7 +20,10 @@ const ROUNDS: usize = 15;
 const LEASE: Duration = Duration::from_millis(500);
 
 fn config(directory: &Path) -> SqliteConfig {
-    SqliteConfig::new(directory.join("events.db"))
+    let mut config = SqliteConfig::new(directory.join("events.db"));
+    // A busy machine can take seconds to flush a file, and whoever waits for that writer must not give up.
+    config.busy_timeout = DEADLINE;
+    config
 }
 
 fn options() -> ConsumerOptions {
@@ -71,7 +74,9 @@ pub(crate) async fn consume(directory: &Path) {
 pub(crate) async fn echo(directory: &Path) {
     let mut config = config(directory);
     config.poll_interval = Duration::from_secs(3_600);
-    let mut consumer = SqliteConsumer::open(&config, STREAM, options()).await.unwrap();
+    // With as long a lease, or the consumer would look again when the lease of the last event would have ended.
+    let options = options().with_lease(Duration::from_secs(3_600));
+    let mut consumer = SqliteConsumer::open(&config, STREAM, options).await.unwrap();
     let mut handled = append_to(&directory.join("handled"));
     loop {
         let deliveries = consumer.receive(BATCH, Duration::from_secs(3_600)).await.unwrap();
