@@ -149,3 +149,17 @@ async fn a_server_away_is_an_error_no_sooner_than_the_wait() {
     publish(&publisher, 0..1).await;
     assert_eq!(number(&receive_one(&mut consumer).await), 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_nobody_waits_for_is_ended() {
+    let server = server();
+    // Without being unblocked the read would go on for far longer than the test waits.
+    let patient = config(&server).with_read_patience(DEADLINE * 10, DEADLINE);
+    let mut consumer = RedisConsumer::connect(&patient, STREAM, options()).await.unwrap();
+    for _ in 0..5 {
+        let receiving = timeout(Duration::from_millis(50), consumer.receive(BATCH, DEADLINE * 10));
+        assert!(receiving.await.is_err());
+        eventually("nothing blocks", || blocked(&server) == 0).await;
+    }
+    consumer.close().await.unwrap();
+}
