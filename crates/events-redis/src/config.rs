@@ -37,7 +37,8 @@ pub struct RedisConfig {
     #[serde(deserialize_with = "events_core::duration::deserialize")]
     pub read_block: Duration,
     /// How overdue the answer to a read may be before its connection counts as dead and is replaced. Redis may exceed
-    /// the time a read asked for when it is woken for nothing, so this must be generous. Default: 5 s.
+    /// the time a read asked for when it is woken for nothing, so this must be generous. A `receive` waits for so long
+    /// beyond its time before it says that the server does not answer. Default: 5 s.
     #[serde(deserialize_with = "events_core::duration::deserialize")]
     pub read_overdue: Duration,
     /// The largest event accepted, in bytes. Default: 1 MiB.

@@ -22,9 +22,6 @@ use crate::membership::Membership;
 use crate::reader::Reader;
 use crate::settler::RedisSettler;
 
-/// How long `receive` waits for an answer beyond the time it was given, before it says that there is none.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
-
 /// The share of a lease that may have run when an event is handed over; a lease that has run longer is begun anew first.
 const FRESH_SHARE: u32 = 16;
 
@@ -38,6 +35,8 @@ pub struct RedisConsumer {
     inbox: Arc<Inbox>,
     settler: Arc<dyn Settler>,
     capabilities: Capabilities,
+    /// How long `receive` waits for an answer beyond the time it was given, before it says that there is none.
+    overdue: Duration,
     reader: Option<JoinHandle<Result<()>>>,
 }
 
@@ -123,6 +122,7 @@ impl RedisConsumer {
             inbox,
             settler: Arc::new(settler),
             capabilities: capabilities(config),
+            overdue: config.read_overdue,
             reader: Some(tokio::spawn(reader.run())),
         })
     }
@@ -157,7 +157,7 @@ impl EventConsumer for RedisConsumer {
         }
         // Nothing is taken from the inbox before the very end, so dropping this future leaves all of it there.
         let asking = self.inbox.ask(max.get(), wait);
-        let patience = asking.until() + ANSWER_PATIENCE;
+        let patience = asking.until() + self.overdue;
         loop {
             match asking.found() {
                 Found::Events(ready) => return Ok(self.deliveries(ready)),
