@@ -1,4 +1,4 @@
-//! Acknowledges many deliveries at once.
+//! Acknowledges many deliveries at once, or gives them back.
 
 use std::sync::Arc;
 
@@ -36,28 +36,45 @@ impl AckReport {
 ///
 /// Dropping the future leaves open which of the deliveries are acknowledged; the others come back when their lease ends.
 pub async fn ack_all(deliveries: Vec<Delivery>) -> AckReport {
-    let mut report = AckReport { acked: 0, failed: Vec::new() };
+    let (acked, failed) = settle_all(deliveries, &Settlement::Ack).await;
+    AckReport { acked, failed }
+}
+
+/// Gives deliveries back as [`Delivery::release`] does, of one consumer or of several, in one call per consumer.
+///
+/// Returns those the broker could not be told of, each with its error: dropped, they come back when their leases end.
+///
+/// # Cancel safety
+///
+/// Dropping the future leaves open which of the deliveries are given back before their leases end.
+pub async fn release_all(deliveries: Vec<Delivery>) -> Vec<(Delivery, Error)> {
+    settle_all(deliveries, &Settlement::Release).await.1
+}
+
+/// Ends deliveries all in the same way; returns how many are settled, and the others.
+async fn settle_all(deliveries: Vec<Delivery>, settlement: &Settlement) -> (usize, Vec<(Delivery, Error)>) {
+    let (mut settled, mut failed) = (0, Vec::new());
     let mut rest = deliveries;
     while let Some(first) = rest.first() {
         let settler = Arc::clone(first.settler());
         let (mine, others): (Vec<_>, Vec<_>) =
             rest.into_iter().partition(|delivery| Arc::ptr_eq(delivery.settler(), &settler));
         let receipts: Vec<Receipt> = mine.iter().map(|delivery| delivery.receipt().clone()).collect();
-        let mut outcomes = settler.settle(&receipts, &Settlement::Ack).await.into_iter();
+        let mut outcomes = settler.settle(&receipts, settlement).await.into_iter();
         for mut delivery in mine {
             match outcomes.next().unwrap_or_else(|| Err(no_outcome())) {
                 Ok(()) => {
                     delivery.disarm();
-                    report.acked += 1;
+                    settled += 1;
                 }
-                Err(error) => report.failed.push((delivery, error)),
+                Err(error) => failed.push((delivery, error)),
             }
         }
         rest = others;
     }
-    report
+    (settled, failed)
 }
 
 fn no_outcome() -> Error {
-    Error::new(ErrorKind::Backend, "ack", "the backend reported no outcome for the delivery")
+    Error::new(ErrorKind::Backend, "settle", "the backend reported no outcome for the delivery")
 }

@@ -26,7 +26,7 @@ pub mod duration;
 mod error;
 mod secret;
 
-pub use ack_all::{AckReport, ack_all};
+pub use ack_all::{AckReport, ack_all, release_all};
 pub use admin::{EventAdmin, GroupStatus, Record};
 pub use builder::EventBuilder;
 pub use capabilities::{Capabilities, DEFAULT_MAX_EVENT_BYTES};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use events_core::{
     Delivery, DeliveryParts, Error, ErrorKind, Event, EventConsumer, EventConsumerExt, Receipt, Result,
-    Settlement, Settler, ack_all, async_trait, extend_all,
+    Settlement, Settler, ack_all, async_trait, extend_all, release_all,
 };
 use futures_util::StreamExt;
 use serde_json::json;
@@ -95,6 +95,19 @@ async fn a_dropped_delivery_is_abandoned_and_not_settled() {
     drop(recorder.delivery("2").into_event());
     assert_eq!(recorder.abandoned(), ["1", "2"]);
     assert!(recorder.calls().is_empty());
+}
+
+#[tokio::test]
+async fn release_all_is_one_call_per_consumer_and_gives_back_what_failed() {
+    let recorder = Arc::new(Recorder::default());
+    recorder.refuse.lock().unwrap().push("2".to_owned());
+    let failed = release_all(["1", "2", "3"].map(|id| recorder.delivery(id)).into()).await;
+    let failed: Vec<_> = failed.into_iter().map(|(delivery, error)| (delivery, error.kind())).collect();
+    assert_eq!(failed.iter().map(|(_, kind)| *kind).collect::<Vec<_>>(), [ErrorKind::Unavailable]);
+    let released = (["1", "2", "3"].map(str::to_owned).to_vec(), format!("{:?}", Settlement::Release));
+    assert_eq!(recorder.calls(), [released]);
+    drop(failed);
+    assert_eq!(recorder.abandoned(), ["2"]);
 }
 
 #[tokio::test]
