@@ -3,11 +3,10 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use events_core::{Error, ErrorKind, Result};
+use events_core::{Error, ErrorKind, Result, duration};
 use serde::Deserialize;
 
 use crate::address::{Arn, QueueAddress};
-use crate::duration;
 use crate::group_key::GroupKey;
 use crate::limits;
 
@@ -44,13 +43,13 @@ pub struct AwsConfig {
     pub concurrency: NonZeroUsize,
     /// The longest a receive call waits at the queue, and so the longest closing waits for one that is under way.
     /// Default: `5s`; whole seconds from `1s` to `20s`.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(deserialize_with = "duration::deserialize")]
     pub poll_wait: Duration,
     /// How long one attempt of a call may take, the wait of a receive call not counted. Default: `10s`; at least `100ms`.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(deserialize_with = "duration::deserialize")]
     pub call_timeout: Duration,
     /// How long a publish may take, repetitions included, before it fails. Default: `30s`; at least `100ms`.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(deserialize_with = "duration::deserialize")]
     pub publish_timeout: Duration,
 }
 

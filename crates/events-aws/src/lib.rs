@@ -1,9 +1,11 @@
 //! Events on AWS: published to SNS topics or SQS queues, consumed from SQS queues.
 
+#![doc = include_str!("../README.md")]
+
 mod config;
-mod duration;
 mod group_key;
 mod limits;
+mod seconds;
 
 mod address;
 mod calls;

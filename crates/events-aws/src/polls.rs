@@ -8,9 +8,9 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::config::AwsConfig;
-use crate::duration::whole_seconds;
 use crate::intake::Intake;
 use crate::limits;
+use crate::seconds::whole_seconds;
 
 /// The shortest wait at the queue. SQS answers a call that does not wait from some of its servers only, so that nothing
 /// follows from an empty answer; one that waits is answered from all.

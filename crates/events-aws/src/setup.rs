@@ -5,10 +5,10 @@ use std::time::Duration;
 use events_core::{ConsumerOptions, Error, ErrorKind, Result};
 
 use crate::calls::{AwsClients, QueueAttributes};
-use crate::duration::whole_seconds;
 use crate::limits;
 use crate::policy;
 use crate::queue::RedrivePolicy;
+use crate::seconds::whole_seconds;
 use crate::step::Step;
 
 /// How long a dead-letter queue keeps messages: 14 days, the longest SQS offers.

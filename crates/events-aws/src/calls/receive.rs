@@ -6,10 +6,10 @@ use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeN
 
 use super::AwsClients;
 use crate::attribute::{Attribute, Value};
-use crate::duration::whole_seconds;
 use crate::error::CallError;
 use crate::incoming::{Incoming, moment};
 use crate::limits;
+use crate::seconds::whole_seconds;
 
 impl AwsClients {
     /// Takes up to `max` messages, at most ten, out of everybody's sight for `lease`, waiting up to `wait` for the first.

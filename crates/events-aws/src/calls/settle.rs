@@ -5,8 +5,8 @@ use std::time::Duration;
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry};
 
 use super::{AwsClients, Outcomes, in_order, sqs_failed};
-use crate::duration::whole_seconds;
 use crate::error::CallError;
+use crate::seconds::whole_seconds;
 
 impl AwsClients {
     /// Deletes up to ten messages.

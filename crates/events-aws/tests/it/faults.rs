@@ -144,7 +144,6 @@ async fn a_frozen_service_is_noticed_and_reading_goes_on_afterwards() {
 /// What the killed process runs: it consumes as fast as it can and prints what it has acknowledged.
 #[tokio::test]
 #[ignore = "started, and killed, by loses_nothing_when_a_consumer_is_killed"]
-#[expect(clippy::print_stdout, reason = "its standard output is what the test reads")]
 async fn victim() {
     let Ok(queue_url) = std::env::var(VICTIM) else { return };
     let config = AwsConfig::queue(queue_url.clone());

@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use events_aws::AwsConfig;
-use events_core::{ErrorKind, Event, EventConsumer, EventPublisher, ack_all};
+use aws_sdk_sqs::config::SharedCredentialsProvider;
+use events_aws::{AwsClients, AwsConfig, AwsPublisher};
+use events_core::{ErrorKind, Event, EventConsumer, EventPublisher, EventPublisherExt, ack_all};
 use serde_json::{Value, json};
 
 use crate::emulator::{Account, numbered, receive};
@@ -193,4 +194,17 @@ async fn a_refusal_of_the_whole_call_is_classified() {
         let error = report.expect("it is sent").into_outcomes().remove(0).expect_err("the service refuses");
         assert_eq!((error.kind(), error.is_transient()), (kind, transient), "{code}");
     }
+}
+
+#[tokio::test]
+async fn missing_credentials_are_said_to_be_missing() {
+    let service = Scripted::start(|_, _| (200, json!({}))).await;
+    let account = Account::at(&service.url());
+    // There are none in the environment under the names of this provider's own.
+    let none = aws_config::environment::EnvironmentVariableCredentialsProvider::new();
+    let sdk = account.sdk.into_builder().credentials_provider(SharedCredentialsProvider::new(none)).build();
+    let config = config(&service);
+    let publisher = AwsPublisher::new(AwsClients::from_sdk_config(&sdk, &config), &config).expect("it opens");
+    let error = publisher.publish(&numbered("s", 1)).await.expect_err("nobody signs the call");
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::PermissionDenied, false));
 }
