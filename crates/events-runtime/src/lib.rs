@@ -1,0 +1,21 @@
+//! What every service writes by hand otherwise: a publisher that cannot hurt its service, and a worker that runs handlers.
+
+#![doc = include_str!("../README.md")]
+
+mod backoff;
+mod duration;
+mod header_scope;
+
+mod manager;
+mod worker;
+
+pub use header_scope::HeaderScope;
+pub use manager::{
+    ContextSource, DropReason, EventManager, EventManagerBuilder, ManagerConfig, ManagerStats, Overflow,
+    Spool, SpoolConfig,
+};
+pub use worker::{
+    Batch, BatchDone, BatchError, BatchWorker, Context, Deduplicate, Failure, FromContext, Handler,
+    Middleware, Next, Outcome, RateLimit, RetryPolicy, SeenStore, Typed, Unmatched, Worker, WorkerConfig,
+    WorkerReport,
+};

@@ -1,0 +1,54 @@
+//! What a handle asks the sending thread for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, timeout_at};
+
+use super::shared::Shared;
+use super::stats::ManagerStats;
+
+/// Somebody who waits for what was published up to now to be out of memory.
+pub(crate) struct Request {
+    /// How long to wait.
+    pub(crate) deadline: Duration,
+    /// Whether the manager ends then.
+    pub(crate) close: bool,
+    pub(crate) reply: Box<dyn FnOnce(ManagerStats) + Send>,
+}
+
+/// Answers requests beside the sending, so that neither waits for the other.
+pub(crate) async fn answer(mut requests: UnboundedReceiver<Request>, shared: Arc<Shared>) {
+    while let Some(request) = requests.recv().await {
+        let deadline = Instant::now() + request.deadline.min(LONGEST);
+        let mut settled = shared.settled.subscribe();
+        let mark = match request.close {
+            // Closing waits for the thread to finish, which it does at the deadline at the latest.
+            true => {
+                close(&shared, deadline);
+                u64::MAX
+            }
+            false => shared.queue.mark(),
+        };
+        shared.queue.nudge();
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            let wait_until = if request.close { deadline + LONGEST } else { deadline };
+            // Too late or not, the answer is how things stand.
+            drop(timeout_at(wait_until, settled.wait_for(|settled| *settled >= mark)).await);
+            (request.reply)(shared.counters.stats());
+        });
+    }
+}
+
+/// Has the thread end at `deadline`, or sooner if somebody asked for that before.
+pub(crate) fn close(shared: &Shared, deadline: Instant) {
+    shared
+        .close_at
+        .send_modify(|close_at| *close_at = Some(close_at.map_or(deadline, |at| at.min(deadline))));
+    shared.queue.nudge();
+}
+
+/// A day; longer deadlines are cut to it, since an instant cannot hold all of them.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,0 +1,245 @@
+//! Handles whole batches, in order: for work whose cost is in the flush and not in the event.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use events_core::{ConsumerOptions, Delivery, Error, ErrorKind, Event, EventConsumer, Result};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::report::WorkerReport;
+use super::settling::Settling;
+
+/// How long one call of `receive` waits; it only bounds how often the broker is asked.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// How long the last acknowledgements may take to arrive.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// A batch as the one who handles it sees it.
+pub type Batch = Arc<[Arc<Event>]>;
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "what is not reported as done is delivered again"]
+pub struct BatchDone {
+    /// How many of its events, from the first on, are done with. They are acknowledged; the others are given back.
+    pub events: usize,
+    /// Whether more may follow.
+    pub then: ControlFlow<()>,
+}
+
+impl BatchDone {
+    /// All of them are done with, and the next batch may come.
+    pub fn all(batch: &Batch) -> Self {
+        Self { events: batch.len(), then: ControlFlow::Continue(()) }
+    }
+
+    /// So many are done with, and no more can be: the output is closed.
+    pub fn then_stop(events: usize) -> Self {
+        Self { events, then: ControlFlow::Break(()) }
+    }
+}
+
+/// Hands events to one function, a batch at a time and in the order of the stream, and acknowledges a batch after the
+/// function has returned.
+///
+/// For work that is cheap for each event and dear for each flush, such as printing. While one batch is acknowledged the
+/// next is received and handled. Leases are extended while the function works. Nothing is retried here and nothing is
+/// dead-lettered: what the function does not report as done is given back.
+#[derive(Debug)]
+#[must_use = "a worker does nothing until it is run"]
+pub struct BatchWorker {
+    consumer: Box<dyn EventConsumer>,
+    batch: NonZeroUsize,
+    lease: Duration,
+    limit: u64,
+    drain: bool,
+}
+
+impl BatchWorker {
+    /// A worker on batches of up to `batch` events.
+    pub fn new(consumer: Box<dyn EventConsumer>, batch: NonZeroUsize) -> Self {
+        Self { consumer, batch, lease: ConsumerOptions::DEFAULT_LEASE, limit: u64::MAX, drain: false }
+    }
+
+    /// The lease the consumer was opened with. Default: 60 s.
+    pub fn with_lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Ends after this many events.
+    pub fn with_limit(mut self, events: u64) -> Self {
+        self.limit = events;
+        self
+    }
+
+    /// Ends once the broker has nothing to give.
+    pub fn until_drained(mut self) -> Self {
+        self.drain = true;
+        self
+    }
+
+    /// Works until `stop` completes, `handle` says so or fails, or there is nothing more to do. A batch that is being
+    /// handled when `stop` completes is finished first; what is done is acknowledged before this returns.
+    ///
+    /// # Errors
+    ///
+    /// `handle`'s error, after its batch was given back, or that of the consumer when it fails for good.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops `handle` where it waits; what is not acknowledged comes again when its lease ends.
+    pub async fn run_until<E>(
+        self,
+        stop: impl Future<Output = ()> + Send,
+        mut handle: impl AsyncFnMut(Batch) -> std::result::Result<BatchDone, E>,
+    ) -> std::result::Result<WorkerReport, BatchError<E>> {
+        let Self { mut consumer, batch, lease, limit, drain } = self;
+        let mut report = WorkerReport::default();
+        let mut settling = Settling::default();
+        let mut stop = std::pin::pin!(stop);
+        let mut left = limit;
+        let ended = loop {
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(batch.get());
+            // One batch may still be on its way to being acknowledged, so that neither waits for the other.
+            let Some(most) = NonZeroUsize::new(most) else { break Ok(()) };
+            let received = tokio::select! {
+                biased;
+                () = &mut stop => break Ok(()),
+                received = receive(&mut *consumer, most, drain, &mut settling, &mut report) => received,
+            };
+            let deliveries = match received {
+                Ok(deliveries) if deliveries.is_empty() && drain => break Ok(()),
+                Ok(deliveries) if deliveries.is_empty() => continue,
+                Ok(deliveries) => deliveries,
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "no events can be received; trying again");
+                    continue;
+                }
+                Err(error) => break Err(BatchError::Consumer(error)),
+            };
+            let events: Batch = deliveries.iter().map(Delivery::shared_event).collect();
+            let (handled, lease_end) =
+                holding(&deliveries, lease, handle(events), &mut settling, &mut report).await;
+            let (done, handled) = match handled {
+                Ok(BatchDone { events, then }) => (events.min(deliveries.len()), Ok(then)),
+                Err(error) => (0, Err(error)),
+            };
+            left = left.saturating_sub(done as u64);
+            let mut deliveries = deliveries.into_iter();
+            deliveries.by_ref().take(done).for_each(|delivery| settling.ack(delivery, lease_end));
+            settling.release(deliveries.collect(), &mut report);
+            settling.flush();
+            match handled {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => break Ok(()),
+                Err(error) => break Err(BatchError::Handler(error)),
+            }
+        };
+        let last = Instant::now() + LAST_WORDS;
+        let settled = async {
+            settling.flush();
+            while settling.len() > 0 {
+                settling.ended(&mut report).await;
+                settling.flush();
+            }
+        };
+        let (closed, settled) = tokio::join!(timeout_at(last, consumer.close()), timeout_at(last, settled));
+        if let Ok(Err(error)) = closed {
+            tracing::warn!(%error, "the consumer did not close cleanly");
+        }
+        if settled.is_err() {
+            tracing::warn!(
+                events = settling.len(),
+                "the broker was not told of all events in time; those come again"
+            );
+        }
+        ended.map(|()| report)
+    }
+}
+
+/// Receives the next batch while the one before is being acknowledged; waits for that first where it takes longer.
+async fn receive(
+    consumer: &mut dyn EventConsumer,
+    most: NonZeroUsize,
+    drain: bool,
+    settling: &mut Settling,
+    report: &mut WorkerReport,
+) -> Result<Vec<Delivery>> {
+    while settling.len() > most.get() {
+        settling.ended(report).await;
+        settling.flush();
+    }
+    let mut receiving = consumer.receive(most, if drain { Duration::ZERO } else { WAIT });
+    loop {
+        tokio::select! {
+            biased;
+            received = &mut receiving => return received,
+            () = settling.ended(report) => settling.flush(),
+        }
+    }
+}
+
+/// Waits for a batch to be handled, extending its leases; says when they end.
+async fn holding<T>(
+    deliveries: &[Delivery],
+    lease: Duration,
+    handling: impl Future<Output = T>,
+    settling: &mut Settling,
+    report: &mut WorkerReport,
+) -> (T, Instant) {
+    let mut handling = std::pin::pin!(handling);
+    let mut lease_end = Instant::now() + lease;
+    loop {
+        tokio::select! {
+            biased;
+            handled = &mut handling => return (handled, lease_end),
+            () = settling.ended(report) => settling.flush(),
+            () = sleep_until(lease_end - lease * 2 / 3) => {
+                settling.extend(deliveries, lease);
+                lease_end = Instant::now() + lease;
+            }
+        }
+    }
+}
+
+/// Why a [`BatchWorker`] ended early.
+#[derive(Debug)]
+pub enum BatchError<E> {
+    /// The function failed.
+    Handler(E),
+    /// The consumer failed for good.
+    Consumer(Error),
+}
+
+impl<E> BatchError<E> {
+    /// The kind of the consumer's error, if it is one.
+    pub fn consumer_kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Consumer(error) => Some(error.kind()),
+            Self::Handler(_) => None,
+        }
+    }
+}
+
+impl<E> fmt::Display for BatchError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Handler(_) => "events could not be handled",
+            Self::Consumer(_) => "events could not be received",
+        })
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for BatchError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Handler(error) => Some(error),
+            Self::Consumer(error) => Some(error),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Batches: in order, flushed before they are acknowledged, with a limit, until drained.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use events_runtime::{Batch, BatchDone, BatchError, BatchWorker};
+use tokio::time::sleep;
+
+use crate::brokers::{Broker, on_every_broker};
+use crate::support::{drain, expect_all_settled, number, numbered, options, publish};
+
+async fn worker(broker: &impl Broker, batch: usize) -> BatchWorker {
+    BatchWorker::new(broker.consumer(options()).await, NonZeroUsize::new(batch).unwrap())
+}
+
+async fn everything_comes_in_order_until_drained(broker: impl Broker) {
+    publish(&broker, &numbered(0..1_000)).await;
+    let (mut seen, mut batches) = (Vec::new(), 0);
+    let report = worker(&broker, 64)
+        .await
+        .until_drained()
+        .run_until(std::future::pending(), async |batch: Batch| {
+            batches += 1;
+            seen.extend(batch.iter().map(|event| number(event)));
+            Ok::<_, std::io::Error>(BatchDone::all(&batch))
+        })
+        .await
+        .unwrap();
+    assert_eq!((report.acked, report.released), (1_000, 0));
+    assert_eq!(seen, (0..1_000).collect::<Vec<_>>());
+    assert!(batches >= 16);
+    expect_all_settled(&broker).await;
+}
+
+async fn a_limit_is_kept_to_the_event(broker: impl Broker) {
+    publish(&broker, &numbered(0..100)).await;
+    let mut seen = 0;
+    let report = worker(&broker, 64)
+        .await
+        .with_limit(70)
+        .run_until(std::future::pending(), async |batch: Batch| {
+            seen += batch.len();
+            Ok::<_, std::io::Error>(BatchDone::all(&batch))
+        })
+        .await
+        .unwrap();
+    assert_eq!((report.acked, seen), (70, 70));
+    let mut other = broker.consumer(options()).await;
+    assert_eq!(drain(&mut *other, Duration::from_millis(200)).await, (70..100).collect::<Vec<_>>());
+}
+
+async fn only_what_is_done_is_acknowledged(broker: impl Broker) {
+    publish(&broker, &numbered(0..10)).await;
+    let report = worker(&broker, 10)
+        .await
+        .run_until(std::future::pending(), async |_| Ok::<_, std::io::Error>(BatchDone::then_stop(4)))
+        .await
+        .unwrap();
+    assert_eq!((report.acked, report.released), (4, 6));
+    let failed = worker(&broker, 10)
+        .await
+        .run_until(std::future::pending(), async |_| Err(std::io::Error::other("no space left")))
+        .await;
+    assert!(matches!(failed, Err(BatchError::Handler(_))), "{failed:?}");
+    let mut other = broker.consumer(options()).await;
+    assert_eq!(drain(&mut *other, Duration::from_millis(200)).await, (4..10).collect::<Vec<_>>());
+}
+
+async fn a_stop_lets_the_batch_finish(broker: impl Broker) {
+    publish(&broker, &numbered(0..10)).await;
+    let report = worker(&broker, 10)
+        .await
+        .run_until(sleep(Duration::from_millis(100)), async |batch: Batch| {
+            sleep(Duration::from_millis(300)).await;
+            Ok::<_, std::io::Error>(BatchDone::all(&batch))
+        })
+        .await
+        .unwrap();
+    assert_eq!(report.acked, 10);
+    expect_all_settled(&broker).await;
+}
+
+async fn a_batch_that_takes_longer_than_its_lease_is_kept(broker: impl Broker) {
+    const LEASE: Duration = Duration::from_millis(900);
+    publish(&broker, &numbered(0..10)).await;
+    let consumer = broker.consumer(options().with_lease(LEASE)).await;
+    let mut rival = broker.consumer(options().with_lease(LEASE)).await;
+    let worker = BatchWorker::new(consumer, NonZeroUsize::new(10).unwrap()).with_lease(LEASE).with_limit(10);
+    let handled = worker.run_until(std::future::pending(), async |batch: Batch| {
+        let stolen = rival.receive(NonZeroUsize::new(10).unwrap(), LEASE * 3).await.unwrap();
+        assert_eq!(stolen.len(), 0);
+        Ok::<_, std::io::Error>(BatchDone::all(&batch))
+    });
+    assert_eq!(handled.await.unwrap().acked, 10);
+}
+
+on_every_broker!(
+    everything_comes_in_order_until_drained,
+    a_limit_is_kept_to_the_event,
+    only_what_is_done_is_acknowledged,
+    a_stop_lets_the_batch_finish,
+    a_batch_that_takes_longer_than_its_lease_is_kept,
+);

@@ -1,0 +1,18 @@
+//! Managers and workers on every backend, from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
+
+mod brokers;
+mod outage;
+mod support;
+
+mod manager;
+mod spool;
+
+mod batches;
+mod examples;
+mod handling;
+mod killing;
+mod order;
+mod stopping;
+mod tracing_context;
