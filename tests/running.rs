@@ -1,12 +1,14 @@
 //! A program under test while it runs: its lines as they come, its signals, its end.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long anything may take before a test gives up on it.
@@ -15,11 +17,19 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Lines that wait unread; small, so that a test that stops taking lines makes the program wait in its writes.
 const UNREAD_LINES: usize = 1;
 
+/// Half of what a pipe usually holds. It never holds all of its 64 KiB: pages that are read or written in part count whole.
+const HALF_A_PIPE: u64 = 32 * 1024;
+
+/// How long nothing more comes from a program that cannot write.
+const STUCK: Duration = Duration::from_millis(200);
+
 /// A running program. Dropping it kills it.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
     lines: Receiver<String>,
+    /// The reading end of its standard output, only to look at.
+    pipe: OwnedFd,
     errors: Option<JoinHandle<String>>,
 }
 
@@ -55,6 +65,7 @@ impl Running {
             .with_context(|| format!("cannot start {}", command.get_program().display()))?;
         let stdout = child.stdout.take().context("the program has no standard output")?;
         let mut stderr = child.stderr.take().context("the program has no standard error")?;
+        let pipe = stdout.as_fd().try_clone_to_owned().context("cannot look at the pipe")?;
         let (sender, lines) = mpsc::sync_channel(UNREAD_LINES);
         thread::spawn(move || {
             for line in BufReader::with_capacity(1024, stdout).lines().map_while(|line| line.ok()) {
@@ -68,7 +79,7 @@ impl Running {
             drop(stderr.read_to_end(&mut text));
             String::from_utf8_lossy(&text).into_owned()
         });
-        Ok(Self { child, lines, errors: Some(errors) })
+        Ok(Self { child, lines, pipe, errors: Some(errors) })
     }
 
     /// The next line of its standard output; `None` at the end.
@@ -91,6 +102,26 @@ impl Running {
         (0..count).map(|at| self.line()?.with_context(|| format!("it ended after {at} lines"))).collect()
     }
 
+    /// Waits until it cannot write more because nobody reads: it is in the middle of a batch then, and stays there.
+    ///
+    /// # Errors
+    /// When it does not print that much in time.
+    pub fn wait_until_stuck(&mut self) -> Result<()> {
+        let deadline = Instant::now() + DEADLINE;
+        let (mut held, mut since) = (0, Instant::now());
+        while held < HALF_A_PIPE || since.elapsed() < STUCK {
+            let now_held = ioctl_fionread(&self.pipe)?;
+            if now_held != held {
+                (held, since) = (now_held, Instant::now());
+            }
+            if Instant::now() > deadline {
+                bail!("its output does not fill a pipe: {held} bytes");
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
     /// Sends a signal.
     ///
     /// # Errors
@@ -104,9 +135,14 @@ impl Running {
     }
 
     /// Stops reading its standard output for good, as `head` does.
-    pub fn close_output(&mut self) {
+    ///
+    /// # Errors
+    /// When the handle that only looks at the pipe cannot be let go.
+    pub fn close_output(&mut self) -> Result<()> {
         let (_, closed) = mpsc::sync_channel(0);
         self.lines = closed;
+        self.pipe = std::fs::File::open("/dev/null").context("cannot open /dev/null")?.into();
+        Ok(())
     }
 
     /// Takes what it still prints and waits for its end: the lines, the exit status, and what it said on standard error.
