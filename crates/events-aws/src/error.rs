@@ -36,6 +36,8 @@ pub(crate) enum Code {
     TimedOut,
     /// The connection was lost or could not be made.
     Unreachable,
+    /// Not sent, since something before it in its group was not accepted.
+    HeldBack,
     /// Anything else.
     Other,
 }
@@ -110,6 +112,12 @@ impl CallError {
         Self { code: Code::TimedOut, blames_itself: None, operation, resource: resource.into(), words }
     }
 
+    /// A message that was not sent because an earlier one of its group was not accepted.
+    pub(crate) fn held_back(operation: &'static str, resource: &str) -> Self {
+        let words = Words("it is not to overtake an event that may be published again".into());
+        Self { code: Code::HeldBack, blames_itself: None, operation, resource: resource.into(), words }
+    }
+
     pub(crate) fn code(&self) -> Code {
         self.code
     }
@@ -167,7 +175,7 @@ fn kind(code: Code) -> (ErrorKind, bool) {
         Code::Throttled | Code::InFlightLimit => ErrorKind::Throttled,
         Code::TooLarge => ErrorKind::TooLarge,
         Code::BadContents => ErrorKind::InvalidEvent,
-        Code::Busy | Code::Unreachable => ErrorKind::Unavailable,
+        Code::Busy | Code::Unreachable | Code::HeldBack => ErrorKind::Unavailable,
         Code::NotOffered => ErrorKind::Unsupported,
         Code::BadSetting => ErrorKind::InvalidConfig,
         Code::TimedOut => ErrorKind::Timeout,
@@ -191,6 +199,7 @@ fn meaning(code: Code) -> &'static str {
         Code::BadSetting => "the client refuses its settings",
         Code::TimedOut => "the service did not answer in time",
         Code::Unreachable => "the service cannot be reached",
+        Code::HeldBack => "not sent, since an earlier event of its group was not accepted",
         Code::Other => "the service refused the call",
     }
 }

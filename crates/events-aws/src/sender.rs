@@ -64,18 +64,19 @@ impl Sender {
         let mut outcomes = Vec::with_capacity(messages.len());
         for range in ranges {
             let batch = &messages[range];
-            let goes = |message: &&Outgoing| !stopped.contains(group(message));
-            let sent: Vec<&Outgoing> = batch.iter().filter(goes).collect();
-            let mut results = if sent.is_empty() {
-                Vec::new().into_iter()
-            } else {
-                Box::pin(self.send_batch(sent, attempt)).await.into_iter()
-            };
-            let before = stopped.clone();
+            let sent: Vec<&Outgoing> =
+                batch.iter().filter(|message| !stopped.contains(group(message))).collect();
+            let mut results = match sent.is_empty() {
+                true => Vec::new(),
+                false => Box::pin(self.send_batch(sent, attempt)).await,
+            }
+            .into_iter();
+            let held_back = stopped.clone();
             for message in batch {
-                let held_back = before.contains(group(message));
-                let outcome =
-                    results.next_if_not(held_back).unwrap_or_else(|| Err(self.target.out_of_time()));
+                let outcome = match held_back.contains(group(message)) {
+                    true => Err(self.target.held_back()),
+                    false => results.next().unwrap_or_else(|| Err(self.target.out_of_time())),
+                };
                 if outcome.is_err() {
                     stopped.insert(group(message));
                 }
@@ -128,15 +129,6 @@ impl Sender {
 fn group(message: &Outgoing) -> &str {
     message.order.as_ref().map_or("", |order| &order.group)
 }
-
-/// Takes the next item unless told not to.
-trait NextIfNot: Iterator {
-    fn next_if_not(&mut self, skip: bool) -> Option<Self::Item> {
-        if skip { None } else { self.next() }
-    }
-}
-
-impl<I: Iterator> NextIfNot for I {}
 
 /// Cuts messages into batches of at most ten and at most `max_bytes`, in order. One that is larger by itself, which
 /// [`Writer`](crate::message::Writer) does not make, is a batch of its own.

@@ -62,4 +62,12 @@ impl Target {
             Self::Queue(queue) => CallError::out_of_time("SendMessageBatch", &queue.url),
         }
     }
+
+    /// The error of a message that was not sent because an earlier one of its group was not accepted.
+    pub(crate) fn held_back(&self) -> CallError {
+        match self {
+            Self::Topic(arn) => CallError::held_back("PublishBatch", &arn.text),
+            Self::Queue(queue) => CallError::held_back("SendMessageBatch", &queue.url),
+        }
+    }
 }

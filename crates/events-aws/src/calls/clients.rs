@@ -22,6 +22,10 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// The region where an emulator is called and nobody names one; emulators take any.
 const EMULATOR_REGION: &str = "us-east-1";
 
+/// The variables in which the SDK looks for an endpoint, and for a region.
+const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SNS", "AWS_ENDPOINT_URL_SQS"];
+const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+
 /// Connections to SNS and SQS, shared by whatever is made from them.
 #[derive(Clone)]
 pub struct AwsClients {
@@ -56,6 +60,7 @@ impl AwsClients {
         config.validate()?;
         let address = config.queue_url.as_deref().map(QueueAddress::parse).transpose()?;
         let topic = config.topic_arn.as_deref().map(|arn| Arn::parse("sns", arn)).transpose()?;
+        let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
         let named = config.region.clone();
         let named =
@@ -64,7 +69,10 @@ impl AwsClients {
         let endpoint = config.endpoint_url.clone().or(foreign);
         if let Some(region) = named {
             loader = loader.region(Region::new(region));
-        } else if endpoint.is_some() && std::env::var_os("AWS_REGION").is_none() {
+        } else if (endpoint.is_some() || ENDPOINTS.iter().any(is_set))
+            && config.profile.is_none()
+            && !REGIONS.iter().any(is_set)
+        {
             // Else the chain would go on to ask the machine's metadata service, which takes seconds to be absent.
             loader = loader.region(Region::new(EMULATOR_REGION));
         }

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod conformance;
+mod connecting;
 mod dead_letters;
 mod emulator;
 mod faults;

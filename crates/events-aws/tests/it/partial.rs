@@ -117,6 +117,10 @@ async fn a_group_stops_at_its_first_failure_and_the_others_go_on() {
     let failures: Vec<usize> = report.failed().map(|(at, _)| at).collect();
     // What shared a batch with the failure cannot be held back any more; what came in later batches is.
     assert_eq!(failures, [3, 11, 13, 15, 17, 19, 21, 23]);
+    assert!(
+        report.failed().skip(1).all(|(_, error)| error.is_transient()),
+        "what was held back may be sent again"
+    );
 }
 
 #[tokio::test]
