@@ -13,8 +13,9 @@ const FOR_TESTS: &[&str] = &["events-testkit", "test-servers"];
 /// Every backend: only the factory names several.
 const FOR_FACTORY: &[&str] = &["events-core", "events-memory", "events-sqlite", "events-redis", "events-aws"];
 
-/// The runtime works over any backend; its tests need one that is real and quick.
-const FOR_RUNTIME_TESTS: &[&str] = &["events-memory", "events-testkit", "test-servers"];
+/// The runtime works over any backend; its tests show that on each that is real and at hand.
+const FOR_RUNTIME_TESTS: &[&str] =
+    &["events-memory", "events-redis", "events-sqlite", "events-testkit", "test-servers"];
 
 /// What programs are made of; no backend by name.
 const FOR_PROGRAMS: &[&str] = &["events-core", "events-factory", "events-runtime", "events-terminal"];

@@ -190,7 +190,7 @@ impl Drop for Handle {
             return;
         }
         // The thread has a last look at the spool after the deadline; a process that ends should not wait for that too.
-        if let Ok(stats) = answered.recv_timeout(self.drop_timeout * 2)
+        if let Ok(stats) = answered.recv_timeout(self.drop_timeout.saturating_mul(2))
             && stats.dropped_total() + stats.waiting > 0
         {
             tracing::debug!(?stats, "the event manager is closed");

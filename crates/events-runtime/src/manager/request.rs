@@ -9,6 +9,9 @@ use tokio::time::{Instant, timeout_at};
 use super::shared::Shared;
 use super::stats::ManagerStats;
 
+/// A day; longer deadlines are cut to it, since an instant cannot hold all of them.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Somebody who waits for what was published up to now to be out of memory.
 pub(crate) struct Request {
     /// How long to wait.
@@ -26,7 +29,7 @@ pub(crate) async fn answer(mut requests: UnboundedReceiver<Request>, shared: Arc
         let mark = match request.close {
             // Closing waits for the thread to finish, which it does at the deadline at the latest.
             true => {
-                close(&shared, deadline);
+                shared.close(deadline);
                 u64::MAX
             }
             false => shared.queue.mark(),
@@ -41,14 +44,3 @@ pub(crate) async fn answer(mut requests: UnboundedReceiver<Request>, shared: Arc
         });
     }
 }
-
-/// Has the thread end at `deadline`, or sooner if somebody asked for that before.
-pub(crate) fn close(shared: &Shared, deadline: Instant) {
-    shared
-        .close_at
-        .send_modify(|close_at| *close_at = Some(close_at.map_or(deadline, |at| at.min(deadline))));
-    shared.queue.nudge();
-}
-
-/// A day; longer deadlines are cut to it, since an instant cannot hold all of them.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

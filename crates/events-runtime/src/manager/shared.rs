@@ -26,7 +26,9 @@ pub(crate) struct Shared {
     pub(crate) spool_full: AtomicBool,
     /// Up to which mark of the queue every event is out of memory.
     pub(crate) settled: watch::Sender<u64>,
-    /// When the sending thread ends, once somebody has said so.
+    /// New events are refused, because somebody has said when the sending thread ends.
+    closing: AtomicBool,
+    /// When that is.
     pub(crate) close_at: watch::Sender<Option<Instant>>,
     /// Nobody takes from the queue any more.
     finished: AtomicBool,
@@ -42,6 +44,7 @@ impl Shared {
             drop_log: DropLog::new(),
             spool_full: AtomicBool::new(false),
             settled: watch::Sender::new(0),
+            closing: AtomicBool::new(false),
             close_at: watch::Sender::new(None),
             finished: AtomicBool::new(false),
         }
@@ -50,7 +53,7 @@ impl Shared {
     /// Takes an event from business code; the one path of this crate where every nanosecond counts.
     pub(crate) fn publish(&self, event: Event) {
         self.counters.accepted.fetch_add(1, Ordering::Relaxed);
-        if self.close_at.borrow().is_some() {
+        if self.closing.load(Ordering::Relaxed) {
             return self.dropped(&event, DropReason::Closed);
         }
         let queued = Queued { event, scope: header_scope::current(), context: self.context() };
@@ -93,13 +96,17 @@ impl Shared {
         self.drop_log.dropped(event, reason, total);
     }
 
+    /// Takes no more events, and has the thread end at `deadline`, or sooner if somebody asked for that before.
+    pub(crate) fn close(&self, deadline: Instant) {
+        self.closing.store(true, Ordering::Relaxed);
+        self.close_at
+            .send_modify(|close_at| *close_at = Some(close_at.map_or(deadline, |at| at.min(deadline))));
+        self.queue.nudge();
+    }
+
     /// Nobody takes from the queue any more: what is in it, and what may still come, is dropped.
     pub(crate) fn finish(&self) {
-        self.close_at.send_if_modified(|close_at| {
-            let first = close_at.is_none();
-            close_at.get_or_insert_with(Instant::now);
-            first
-        });
+        self.close(Instant::now());
         self.finished.store(true, Ordering::SeqCst);
         self.discard();
         // Whoever waits for the queue waits for nothing any more.

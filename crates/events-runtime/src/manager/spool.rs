@@ -65,6 +65,12 @@ impl Depth {
         self.events.load(Ordering::Relaxed) == 0
     }
 
+    /// Whether not one more event fits.
+    pub(crate) fn is_full(&self) -> bool {
+        self.events.load(Ordering::Relaxed) >= self.max_events.get()
+            || self.bytes.load(Ordering::Relaxed) >= self.max_bytes.get()
+    }
+
     /// How many of these events, from the first on, there is room for.
     pub(crate) fn room_for(&self, events: &[Event]) -> usize {
         let count = self.max_events.get().saturating_sub(self.events.load(Ordering::Relaxed));

@@ -158,7 +158,7 @@ impl Intake {
         };
         shared.counters.spooled.store(depth.events(), Ordering::Relaxed);
         let all = taker.in_hand.is_empty();
-        shared.spool_full.store(!all, Ordering::Relaxed);
+        shared.spool_full.store(!all || depth.is_full(), Ordering::Relaxed);
         match appended {
             Ok(()) => self.mentioned = None,
             Err(error) if self.mentioned.is_none_or(|at| at.elapsed() >= REMINDER) => {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use events_core::{ConsumerOptions, Delivery, Error, ErrorKind, Event, EventConsumer, Result};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::config::LONGEST;
 use super::report::WorkerReport;
 use super::settling::Settling;
 
@@ -101,6 +102,7 @@ impl BatchWorker {
         let Self { mut consumer, batch, lease, limit, drain } = self;
         let mut report = WorkerReport::default();
         let mut settling = Settling::default();
+        let (lease, extend) = (lease.min(LONGEST), consumer.capabilities().extend);
         let mut stop = std::pin::pin!(stop);
         let mut left = limit;
         let ended = loop {
@@ -124,7 +126,7 @@ impl BatchWorker {
             };
             let events: Batch = deliveries.iter().map(Delivery::shared_event).collect();
             let (handled, lease_end) =
-                holding(&deliveries, lease, handle(events), &mut settling, &mut report).await;
+                holding(&deliveries, lease, extend, handle(events), &mut settling, &mut report).await;
             let (done, handled) = match handled {
                 Ok(BatchDone { events, then }) => (events.min(deliveries.len()), Ok(then)),
                 Err(error) => (0, Err(error)),
@@ -188,6 +190,7 @@ async fn receive(
 async fn holding<T>(
     deliveries: &[Delivery],
     lease: Duration,
+    extend: bool,
     handling: impl Future<Output = T>,
     settling: &mut Settling,
     report: &mut WorkerReport,
@@ -199,7 +202,7 @@ async fn holding<T>(
             biased;
             handled = &mut handling => return (handled, lease_end),
             () = settling.ended(report) => settling.flush(),
-            () = sleep_until(lease_end - lease * 2 / 3) => {
+            () = sleep_until(lease_end - lease / 3 * 2), if extend => {
                 settling.extend(deliveries, lease);
                 lease_end = Instant::now() + lease;
             }

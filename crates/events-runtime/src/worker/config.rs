@@ -9,6 +9,9 @@ use serde::Deserialize;
 use super::retry::RetryPolicy;
 use crate::duration;
 
+/// The longest duration of any setting, so that adding it to the present moment cannot fail.
+pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// How a [`Worker`](crate::Worker) takes, handles and settles events.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -72,6 +75,7 @@ impl WorkerConfig {
         NonZeroU32::new(self.alone_from).is_some_and(|from| attempt >= from.get())
     }
 
+    /// Refuses what cannot work, and durations no clock can count.
     pub(crate) fn validate(&self) -> Result<()> {
         let invalid = |message| Err(Error::new(ErrorKind::InvalidConfig, "worker settings", message));
         if self.lease < Duration::from_millis(3) {
@@ -79,6 +83,9 @@ impl WorkerConfig {
         }
         if self.timeout.is_some_and(|timeout| timeout.is_zero()) {
             return invalid("`timeout` must not be zero");
+        }
+        if self.lease > LONGEST || self.stop_timeout > LONGEST || self.retry.max > LONGEST {
+            return invalid("`lease`, `stop_timeout` and `retry.max` must be at most 365 days");
         }
         Ok(())
     }
@@ -121,7 +128,7 @@ mod tests {
         {
             assert!(toml::from_str::<WorkerConfig>(text).is_err(), "{text}");
         }
-        for text in ["lease = '1ms'", "timeout = '0s'"] {
+        for text in ["lease = '1ms'", "timeout = '0s'", "stop_timeout = '1000years'"] {
             let error = toml::from_str::<WorkerConfig>(text).unwrap().validate().expect_err(text);
             assert_eq!(error.kind(), ErrorKind::InvalidConfig);
         }

@@ -48,8 +48,8 @@ pub(crate) struct Dispatcher {
     pub(super) lanes: Lanes,
     /// To be tried again in place, and when.
     pub(super) retries: BinaryHeap<Reverse<(Instant, Slot)>>,
-    /// To be handled alone.
-    suspect: Option<Slot>,
+    /// To be handled alone, one after the other.
+    suspects: VecDeque<Slot>,
     pub(super) alone: bool,
     pub(super) running: usize,
     crew: Crew,
@@ -82,7 +82,7 @@ impl Dispatcher {
             ready: VecDeque::new(),
             lanes: Lanes::default(),
             retries: BinaryHeap::new(),
-            suspect: None,
+            suspects: VecDeque::new(),
             alone: false,
             running: 0,
             crew: Crew::new(method),
@@ -149,7 +149,7 @@ impl Dispatcher {
 
     /// How many events there is room for, or `None` when it is not worth asking for any.
     fn room(&self) -> Option<NonZeroUsize> {
-        if self.suspect.is_some()
+        if !self.suspects.is_empty()
             || self.alone
             || self.lanes.waiting() >= self.config.max_waiting_for_key.max(1)
         {
@@ -193,31 +193,33 @@ impl Dispatcher {
 
     fn take_in(&mut self, deliveries: Vec<Delivery>) {
         let now = Instant::now();
-        let suspicious = deliveries.iter().position(|delivery| self.caution.suspects(delivery, &self.config));
-        match suspicious {
-            None if !deliveries.is_empty() => self.caution.relax(),
-            None => {}
-            Some(_) => {
-                self.caution.tense();
-                if self.capabilities.uncounted_release {
-                    self.release_idle();
-                }
-            }
+        let suspects = |delivery: &Delivery| self.caution.suspects(delivery, &self.config);
+        let suspicious: Vec<bool> = deliveries.iter().map(suspects).collect();
+        let release = suspicious.contains(&true) && self.capabilities.uncounted_release;
+        match suspicious.contains(&true) {
+            true => self.caution.tense(),
+            false if !deliveries.is_empty() => self.caution.relax(),
+            false => {}
+        }
+        if release {
+            self.release_idle();
         }
         let mut released = Vec::new();
-        for (at, delivery) in deliveries.into_iter().enumerate() {
-            if suspicious == Some(at) {
-                self.taken += 1;
-                self.suspect = Some(self.held.insert(delivery, None, now));
-            } else if suspicious.is_some() && self.capabilities.uncounted_release {
+        for (delivery, suspicious) in deliveries.into_iter().zip(suspicious) {
+            // Where giving back costs no attempt, nothing but the one suspect is kept.
+            if release && !(suspicious && self.suspects.is_empty()) {
                 released.push(delivery);
-            } else {
-                self.taken += 1;
-                let key = self.key_of.as_ref().and_then(|key_of| key_of(delivery.event()));
-                let slot = self.held.insert(delivery, key, now);
-                if key.is_none_or(|key| self.lanes.enter(key, slot)) {
-                    self.ready.push_back(slot);
-                }
+                continue;
+            }
+            self.taken += 1;
+            if suspicious {
+                self.suspects.push_back(self.held.insert(delivery, None, now));
+                continue;
+            }
+            let key = self.key_of.as_ref().and_then(|key_of| key_of(delivery.event()));
+            let slot = self.held.insert(delivery, key, now);
+            if key.is_none_or(|key| self.lanes.enter(key, slot)) {
+                self.ready.push_back(slot);
             }
         }
         self.settling.release(released, &mut self.report);
@@ -226,10 +228,10 @@ impl Dispatcher {
 
     /// Starts what may be handled now, and sends what is to be acknowledged.
     fn dispatch(&mut self) {
-        if let Some(suspect) = self.suspect {
-            // Alone means that nothing else is in hand, acknowledgements on their way included.
+        if let Some(&suspect) = self.suspects.front() {
+            // Alone means that nothing else is being handled, and no acknowledgement on its way.
             if self.running == 0 && self.settling.len() == 0 {
-                self.suspect = None;
+                self.suspects.pop_front();
                 self.alone = true;
                 self.start(&[suspect]);
             }
@@ -286,7 +288,7 @@ impl Dispatcher {
         let mut released: Vec<Delivery> =
             waiting.into_iter().filter_map(|slot| Some(self.held.remove(slot)?.delivery)).collect();
         let retries = std::mem::take(&mut self.retries).into_iter().map(|Reverse((_, slot))| slot);
-        let idle: Vec<Slot> = self.ready.drain(..).chain(self.suspect.take()).chain(retries).collect();
+        let idle: Vec<Slot> = self.ready.drain(..).chain(self.suspects.drain(..)).chain(retries).collect();
         released.extend(idle.into_iter().filter_map(|slot| Some(self.let_go(slot)?.delivery)));
         self.taken -= released.len() as u64;
         self.settling.release(released, &mut self.report);

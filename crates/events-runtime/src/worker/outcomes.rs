@@ -6,6 +6,7 @@ use std::time::Duration;
 use events_core::Delivery;
 use tokio::time::Instant;
 
+use super::config::LONGEST;
 use super::crew::Done;
 use super::dispatch::Dispatcher;
 use super::failure::Failure;
@@ -52,7 +53,7 @@ impl Dispatcher {
         let Some(pause) = self.config.retry.pause_after(entry.attempt()) else {
             return Some(Ending::DeadLetter(failure));
         };
-        let pause = failure.retry_after.unwrap_or(pause);
+        let pause = failure.retry_after.unwrap_or(pause).min(LONGEST);
         if entry.key.is_none() && self.capabilities.delayed_nack {
             self.caution.failed_here(entry.delivery.message_id());
             return Some(Ending::Retry(failure, pause));

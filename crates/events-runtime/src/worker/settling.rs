@@ -113,11 +113,11 @@ impl Settling {
         match self.calls.join_next().await {
             Some(Ok(Ended::Acked { acked, lost })) => {
                 self.acking = false;
-                self.unsettled -= acked + lost;
+                self.unsettled = self.unsettled.saturating_sub(acked + lost);
                 report.acked += acked as u64;
                 report.unacked += lost as u64;
             }
-            Some(Ok(Ended::Settled(count))) => self.unsettled -= count,
+            Some(Ok(Ended::Settled(count))) => self.unsettled = self.unsettled.saturating_sub(count),
             Some(Ok(Ended::Extended)) => {}
             // A backend panicked; its deliveries are dropped and come again.
             Some(Err(error)) => {
@@ -171,4 +171,66 @@ async fn end(delivery: Delivery, ending: Ending) -> Ended {
         tracing::warn!(%error, event_type, event_id, "the broker could not be told what became of an event; it comes again");
     }
     Ended::Settled(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use events_core::{DeliveryParts, ErrorKind, Event, Receipt, Settlement, Settler, async_trait};
+
+    /// Cannot be reached for the first so many calls.
+    #[derive(Debug)]
+    struct AwayFor(AtomicUsize);
+
+    #[async_trait]
+    impl Settler for AwayFor {
+        async fn settle(&self, receipts: &[Receipt], _: &Settlement) -> Vec<Result<()>> {
+            let away =
+                self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+            let outcome =
+                || if away { Err(Error::new(ErrorKind::Unavailable, "settle", "away")) } else { Ok(()) };
+            receipts.iter().map(|_| outcome()).collect()
+        }
+
+        async fn extend(&self, receipts: &[Receipt], _: Duration) -> Vec<Result<()>> {
+            receipts.iter().map(|_| Ok(())).collect()
+        }
+
+        fn abandon(&self, _: &Receipt) {}
+    }
+
+    async fn acknowledged(away_for: usize, lease: Duration) -> WorkerReport {
+        let settler: Arc<dyn Settler> = Arc::new(AwayFor(AtomicUsize::new(away_for)));
+        let (mut settling, mut report) = (Settling::default(), WorkerReport::default());
+        for id in ["1", "2"] {
+            let delivery = Delivery::new(DeliveryParts {
+                event: Event::builder("a.b", "s").build().unwrap(),
+                receipt: Receipt { message_id: id.into(), attempt: 1, handle: None },
+                stream: "s".into(),
+                published_at: None,
+                settler: Arc::clone(&settler),
+            });
+            settling.ack(delivery, Instant::now() + lease);
+        }
+        settling.flush();
+        while settling.len() > 0 {
+            settling.ended(&mut report).await;
+        }
+        report
+    }
+
+    #[tokio::test]
+    async fn an_acknowledgement_is_repeated_while_the_lease_lasts() {
+        let report = acknowledged(2, Duration::from_secs(60)).await;
+        assert_eq!((report.acked, report.unacked), (2, 0));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_acknowledged_within_the_lease_comes_again() {
+        let report = acknowledged(usize::MAX, Duration::from_millis(200)).await;
+        assert_eq!((report.acked, report.unacked), (0, 2));
+    }
 }
