@@ -9,3 +9,4 @@ mod main_job;
 mod output;
 mod python;
 mod readme;
+mod tls;

@@ -9,7 +9,6 @@ use crate::demo::{self, Build};
 use crate::integration::{self, Selection};
 use crate::metadata::{Package, Workspace};
 use crate::phases::Phases;
-use crate::test_env::openssl;
 use crate::{command, flags, tidy};
 
 const HELP: &str = "\
@@ -31,7 +30,6 @@ pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
         toolchain(&workspace)?;
         Ok(workspace)
     })?;
-    phases.run("system libraries", || openssl::provide(&workspace))?;
     phases.run("formatting", || command::run(&mut cargo(["fmt", "--all", "--check"])))?;
     phases.run("tidy", || tidy::check(&workspace))?;
     phases.run("clippy", clippy)?;

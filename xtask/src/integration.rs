@@ -7,8 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::cargo::cargo;
-use crate::metadata::Workspace;
-use crate::test_env::{TestEnv, openssl};
+use crate::test_env::TestEnv;
 use crate::{command, flags};
 
 const HELP: &str = "\
@@ -50,7 +49,6 @@ pub(crate) struct Selection {
 
 /// Prepares the servers, builds the programs the whole-system tests start, and runs the tests.
 pub(crate) fn run_tests(selection: &Selection) -> Result<()> {
-    openssl::provide(&Workspace::load()?)?;
     let environment = TestEnv::prepare()?;
     build(selection)?;
     let mut tests = cargo(["test", "--all-features", "--no-fail-fast"]);

@@ -3,7 +3,6 @@
 mod compose;
 mod debian;
 mod emulators;
-pub(crate) mod openssl;
 mod python;
 mod redis;
 

@@ -33,7 +33,11 @@ impl Backend for Redis {
     }
 
     async fn admin(&self, target: &Target<'_>) -> Result<Arc<dyn EventAdmin>> {
-        Ok(Arc::new(RedisAdmin::connect(&settings(target), target.stream_key).await?))
+        let admin = RedisAdmin::connect(&settings(target), target.stream_key).await?;
+        Ok(match target.config.lease {
+            Some(lease) => Arc::new(admin.with_lease(lease)),
+            None => Arc::new(admin),
+        })
     }
 }
 

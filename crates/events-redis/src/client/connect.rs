@@ -66,7 +66,7 @@ impl Link {
         let address = config.address()?;
         let mut builder = Builder::from_config(client_config(&address)?);
         set_patience(&mut builder, config, role);
-        Self::start(&mut builder, config.connect_timeout).await
+        Self::start(&mut builder, config.connect_timeout, role).await
     }
 
     /// A client that belongs to somebody else: used as it is and never closed.
@@ -82,12 +82,12 @@ impl Link {
     pub(crate) async fn another(&self, config: &RedisConfig, role: Role) -> Result<Self> {
         let mut builder = Builder::from_config(self.client.client_config());
         set_patience(&mut builder, config, role);
-        Self::start(&mut builder, config.connect_timeout).await
+        Self::start(&mut builder, config.connect_timeout, role).await
     }
 
     /// Connects by two clients of which one stays: the first tries at once and says what is wrong, the second goes on
     /// trying for ever. One alone does not do both, since the one that goes on pauses before its first try.
-    async fn start(builder: &mut Builder, patience: Duration) -> Result<Self> {
+    async fn start(builder: &mut Builder, patience: Duration, role: Role) -> Result<Self> {
         let until = Instant::now() + patience;
         let client = build(builder, true)?;
         // Dropped before it is connected, the task ends the connection it may still get.
@@ -127,7 +127,10 @@ impl Link {
         match timeout_at(until, connected).await {
             Ok(outcome) => outcome?,
             Err(_) => {
-                warn!(waited = ?patience, servers = ?link.servers(), "redis is not there; connecting goes on in the background");
+                // A consumer's two connections go to the same place: one of them says it.
+                if role == Role::Commands {
+                    warn!(waited = ?patience, servers = ?link.servers(), "redis is not there; connecting goes on in the background");
+                }
             }
         }
         Ok(link)
@@ -185,10 +188,7 @@ fn client_config(address: &Address) -> Result<Config> {
             password: password.as_ref().map(|password| password.expose().to_owned()),
         },
     };
-    #[cfg_attr(
-        not(any(feature = "enable-rustls", feature = "enable-rustls-ring", feature = "enable-native-tls")),
-        expect(unused_mut, reason = "only TLS changes it afterwards")
-    )]
+    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "only TLS changes it afterwards"))]
     let mut config = Config {
         server,
         username: address.username.clone(),
@@ -197,43 +197,28 @@ fn client_config(address: &Address) -> Result<Config> {
         ..Config::default()
     };
     if address.tls {
-        #[cfg(any(feature = "enable-rustls", feature = "enable-rustls-ring", feature = "enable-native-tls"))]
+        #[cfg(feature = "tls")]
         {
             config.tls = Some(tls()?.into());
         }
-        #[cfg(not(any(
-            feature = "enable-rustls",
-            feature = "enable-rustls-ring",
-            feature = "enable-native-tls"
-        )))]
+        #[cfg(not(feature = "tls"))]
         return Err(Error::new(
             ErrorKind::InvalidConfig,
             "connect",
-            "TLS was not compiled in; build with the feature `enable-rustls`",
+            "TLS was not compiled in; build with the feature `tls` of events-redis",
         ));
     }
     Ok(config)
 }
 
-#[cfg(any(feature = "enable-rustls", feature = "enable-rustls-ring", feature = "enable-native-tls"))]
+#[cfg(feature = "tls")]
 fn tls() -> Result<fred::types::config::TlsConnector> {
-    #[cfg(any(feature = "enable-rustls", feature = "enable-rustls-ring"))]
-    let connector = {
-        use fred::rustls::crypto;
-        #[cfg(feature = "enable-rustls")]
-        let provider = crypto::aws_lc_rs::default_provider();
-        #[cfg(not(feature = "enable-rustls"))]
-        let provider = crypto::ring::default_provider();
-        // A program that has two of these libraries must say which one it means, or TLS panics. What it said before
-        // stays.
-        if crypto::CryptoProvider::get_default().is_none() {
-            drop(provider.install_default());
-        }
-        fred::types::config::TlsConnector::default_rustls()
-    };
-    #[cfg(not(any(feature = "enable-rustls", feature = "enable-rustls-ring")))]
-    let connector = fred::types::config::TlsConnector::default_native_tls();
-    connector.map_err(|error| {
+    use fred::rustls::crypto::{CryptoProvider, aws_lc_rs};
+    // A program that has two of these libraries must say which one it means, or TLS panics. What it said before stays.
+    if CryptoProvider::get_default().is_none() {
+        drop(aws_lc_rs::default_provider().install_default());
+    }
+    fred::types::config::TlsConnector::default_rustls().map_err(|error| {
         Error::new(ErrorKind::InvalidConfig, "connect", "TLS cannot be set up").with_source(error)
     })
 }

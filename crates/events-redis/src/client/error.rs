@@ -126,7 +126,7 @@ fn code(kind: &FredKind, details: &str) -> Code {
         | FredKind::Sentinel
         | FredKind::Routing
         | FredKind::Protocol => Code::Disconnected,
-        #[cfg(any(feature = "enable-rustls", feature = "enable-rustls-ring", feature = "enable-native-tls"))]
+        #[cfg(feature = "tls")]
         FredKind::Tls => Code::Disconnected,
         FredKind::Config | FredKind::Url | FredKind::InvalidArgument => Code::BadSetting,
         // The client's words for a command whose connection went away, or that came after closing.

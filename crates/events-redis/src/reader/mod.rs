@@ -64,6 +64,13 @@ pub(crate) struct Reader {
     upkeep_after: Instant,
 }
 
+/// Whether a step that went well has heard from the server; only that ends an outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contact {
+    Answered,
+    None,
+}
+
 /// What is known of the group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Joined {
@@ -108,7 +115,8 @@ impl Reader {
         let mut backoff = Backoff::default();
         while !self.inbox.is_closed() {
             match self.step().await {
-                Ok(()) => {
+                Ok(Contact::None) => {}
+                Ok(Contact::Answered) => {
                     if backoff.reset() {
                         debug!(stream = self.commands.stream_key().as_ref(), "the server answers again");
                     }
@@ -119,23 +127,24 @@ impl Reader {
         self.leave().await
     }
 
-    async fn step(&mut self) -> Result<(), CommandError> {
+    async fn step(&mut self) -> Result<Contact, CommandError> {
         if self.upkeep_is_due() {
             self.upkeep().await;
         }
         match self.inbox.want() {
-            Want::Events(demand) => self.serve(&demand).await,
-            Want::Fresh => self.refresh().await,
+            Want::Events(demand) => self.serve(&demand).await?,
+            Want::Fresh => self.refresh().await?,
             Want::Nothing => match self.ahead {
                 Some(count) if !self.inbox.has_ready() && self.joined == Joined::Yes => {
-                    self.read_ahead(count).await
+                    self.read_ahead(count).await?;
                 }
                 _ => {
                     self.rest().await;
-                    Ok(())
+                    return Ok(Contact::None);
                 }
             },
         }
+        Ok(Contact::Answered)
     }
 
     /// Takes one step towards answering a demand.

@@ -82,7 +82,7 @@ async fn what_cannot_be_meant_is_refused_before_connecting() {
     assert_eq!(no_group, Err(ErrorKind::InvalidConfig));
 }
 
-#[cfg(not(any(feature = "enable-rustls", feature = "enable-rustls-ring", feature = "enable-native-tls")))]
+#[cfg(not(feature = "tls"))]
 #[tokio::test]
 async fn tls_that_was_not_compiled_in_is_named() {
     let error = RedisPublisher::connect(&RedisConfig::new("rediss://localhost"), STREAM).await.unwrap_err();
