@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use events_core::{Capabilities, DEFAULT_MAX_EVENT_BYTES, Error, ErrorKind, Result};
+use events_core::{Capabilities, DEFAULT_MAX_EVENT_BYTES, Error, ErrorKind, Result, duration};
 use serde::Deserialize;
-
-use crate::duration;
 
 /// SQLite refuses a row of more than a billion bytes; this leaves room for headers and the row's own frame.
 const MOST_EVENT_BYTES: usize = 500 * 1024 * 1024;
@@ -27,11 +25,11 @@ pub struct SqliteConfig {
     #[serde(default)]
     pub synchronous: Synchronous,
     /// How long a write waits for other processes to finish theirs before it fails with a timeout. Default: `5s`.
-    #[serde(default = "defaults::busy_timeout", deserialize_with = "duration::required")]
+    #[serde(default = "defaults::busy_timeout", deserialize_with = "duration::deserialize")]
     pub busy_timeout: Duration,
     /// How often a waiting consumer looks whether another process has written. On Linux a file notification comes
     /// sooner as a rule, and this bounds the wait when it does not come. Default: `25ms`; at least `1ms`.
-    #[serde(default = "defaults::poll_interval", deserialize_with = "duration::required")]
+    #[serde(default = "defaults::poll_interval", deserialize_with = "duration::deserialize")]
     pub poll_interval: Duration,
     /// The largest event in bytes: its JSON, and names and values of its headers. Default: 1048576, at most 524288000.
     #[serde(default = "defaults::max_event_bytes")]
@@ -120,8 +118,8 @@ pub enum Synchronous {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Retention {
-    /// Events older than this are removed; `forever` keeps them. Default: `7days`.
-    #[serde(deserialize_with = "duration::or_forever")]
+    /// Events older than this are removed; `none` keeps them. Default: `7days`.
+    #[serde(deserialize_with = "duration::deserialize_or_none")]
     pub max_age: Option<Duration>,
     /// Of more events than this the oldest are removed. Default: no limit.
     pub max_events: Option<u64>,
@@ -171,8 +169,8 @@ mod tests {
         );
         let short: SqliteConfig = toml::from_str("path = 'e.db'").unwrap();
         assert_eq!(short, SqliteConfig::new("e.db"));
-        let forever: SqliteConfig = toml::from_str("path = 'e.db'\nretention.max_age = 'forever'").unwrap();
-        assert_eq!(forever.retention.max_age, None);
+        let kept: SqliteConfig = toml::from_str("path = 'e.db'\nretention.max_age = 'none'").unwrap();
+        assert_eq!(kept.retention.max_age, None);
     }
 
     #[test]

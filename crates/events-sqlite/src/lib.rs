@@ -3,7 +3,6 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
-mod duration;
 
 mod admin;
 mod consumer;

@@ -28,6 +28,13 @@ pub(crate) enum Verdict {
     NotBefore(i64),
 }
 
+/// After a file notification the next look follows so soon.
+///
+/// A process that commits writes to the log first, which notifies, then waits for the disk, and only then shows the commit
+/// to others, which notifies nobody. So a notification says that something will be there soon, and the looks that follow
+/// come at intervals that double until they are as long as the poll interval.
+const FIRST_LOOK: Duration = Duration::from_micros(100);
+
 /// What the thread is asked.
 pub(crate) enum Message {
     /// Answer this.
@@ -47,7 +54,9 @@ struct Waiter {
 pub(crate) fn serve(path: &Path, config: &SqliteConfig, messages: &Receiver<Message>, bell: &Bell) {
     match open_reader(path, config) {
         Ok(connection) => {
-            Reader { connection, waiters: Vec::new(), version: None, poll_interval: config.poll_interval }
+            let poll_interval = config.poll_interval;
+            let waiters = Vec::new();
+            Reader { connection, waiters, version: None, poll_interval, interval: poll_interval }
                 .serve(messages, bell);
         }
         Err(failure) => {
@@ -67,6 +76,8 @@ struct Reader {
     /// SQLite's counter of what others have committed, when the waiters were last looked after.
     version: Option<i64>,
     poll_interval: Duration,
+    /// Until the next look, at most.
+    interval: Duration,
 }
 
 impl Reader {
@@ -78,6 +89,8 @@ impl Reader {
                     Ok(Message::Read(question)) => question(Ok(&self.connection)),
                     Ok(Message::Watch(check, reply)) => {
                         self.waiters.push(Waiter { check, reply, not_before: 0 });
+                        // A commit may be under way whose notification nobody waited for.
+                        self.interval = FIRST_LOOK;
                     }
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return,
@@ -89,7 +102,9 @@ impl Reader {
                 bell.set_awaited(awaited);
             }
             self.look();
-            bell.wait(self.pause());
+            let notified = bell.wait(self.pause());
+            self.interval =
+                if notified { FIRST_LOOK } else { self.interval.saturating_mul(2).min(self.poll_interval) };
         }
     }
 
@@ -125,10 +140,51 @@ impl Reader {
         statement.query_row([], |row| row.get(0)).ok()
     }
 
-    /// Until somebody asks, if nobody waits; else no longer than the poll interval and the first moment something is due.
+    /// Until somebody asks, if nobody waits; else no longer than the interval between looks and the first moment something is due.
     fn pause(&self) -> Option<Duration> {
         let due = self.waiters.iter().map(|waiter| waiter.not_before).min()?;
         let until_due = u64::try_from(due.saturating_sub(clock::now())).unwrap_or(0);
-        Some(self.poll_interval.min(Duration::from_micros(until_due)))
+        Some(self.interval.min(Duration::from_micros(until_due)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+
+    use super::*;
+    use crate::connection::open_writer;
+    use crate::history::has_more;
+    use crate::publish::insert;
+    use crate::stored::Stored;
+
+    #[tokio::test]
+    async fn sees_what_others_write_where_nothing_notifies() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = SqliteConfig::new(directory.path().join("events.db"));
+        let other = open_writer(&config.path, &config).unwrap();
+        let bell = Arc::new(Bell::without_notifications(&config.path));
+        let (sender, messages) = mpsc::channel();
+        let (listening, settings) = (Arc::clone(&bell), config.clone());
+        let reader = std::thread::spawn(move || serve(&settings.path, &settings, &messages, &listening));
+        for seq in 0..10 {
+            let (looked, first_look) = mpsc::channel();
+            let (reply, answer) = oneshot::channel();
+            let check = move |connection: &Connection, _| {
+                let verdict = has_more(connection, "s", seq);
+                looked.send(()).ok();
+                verdict
+            };
+            sender.send(Message::Watch(Box::new(check), reply)).unwrap();
+            bell.ring();
+            // Written after it was looked for in vain, so only a later look finds it.
+            first_look.recv().unwrap();
+            insert(&other, "s", &[Stored::default()], 0).unwrap();
+            let guard = Duration::from_secs(60);
+            tokio::time::timeout(guard, answer).await.expect("it is seen").unwrap().unwrap();
+        }
+        drop(sender);
+        bell.ring();
+        reader.join().unwrap();
     }
 }

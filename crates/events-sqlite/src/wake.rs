@@ -39,6 +39,12 @@ mod linux {
             })
         }
 
+        /// A bell on a system that grants no notifications.
+        #[cfg(test)]
+        pub(crate) fn without_notifications(database: &Path) -> Self {
+            Self { files: None, ..Self::new(database).unwrap() }
+        }
+
         pub(crate) fn ring(&self) {
             // It can only fail by being rung more often than fits into 64 bits without anybody listening.
             rustix::io::write(&self.own, &1u64.to_ne_bytes()).ok();
@@ -61,8 +67,9 @@ mod linux {
             }
         }
 
-        /// Waits until the bell is rung, another process writes while somebody waits for that, or the time is over.
-        pub(crate) fn wait(&self, timeout: Option<Duration>) {
+        /// Waits until the bell is rung, a process writes while somebody waits for that, or the time is over; says whether
+        /// it was for a process that writes.
+        pub(crate) fn wait(&self, timeout: Option<Duration>) -> bool {
             let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
             let mut sources = vec![PollFd::new(&self.own, PollFlags::IN)];
             let files = self.files.as_ref().filter(|_| self.awaited.load(Ordering::SeqCst));
@@ -70,11 +77,15 @@ mod linux {
             // An interrupted wait is over early, which is harmless.
             poll(&mut sources, timeout.as_ref()).ok();
             rustix::io::read(&self.own, &mut [0; 8]).ok();
+            let mut notified = false;
             if let Some(files) = files {
                 let mut buffer = [MaybeUninit::uninit(); 4096];
                 let mut events = inotify::Reader::new(files, &mut buffer);
-                while events.next().is_ok() {}
+                while events.next().is_ok() {
+                    notified = true;
+                }
             }
+            notified
         }
     }
 }
@@ -99,6 +110,12 @@ mod portable {
             Ok(Self::default())
         }
 
+        /// This one has no notifications anyway.
+        #[cfg(test)]
+        pub(crate) fn without_notifications(database: &Path) -> Self {
+            Self::new(database).unwrap()
+        }
+
         pub(crate) fn ring(&self) {
             *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
             self.changed.notify_one();
@@ -116,8 +133,8 @@ mod portable {
             self.awaited.store(awaited, Ordering::SeqCst);
         }
 
-        /// Waits until the bell is rung or the time is over.
-        pub(crate) fn wait(&self, timeout: Option<Duration>) {
+        /// Waits until the bell is rung or the time is over; nothing here tells when another process writes.
+        pub(crate) fn wait(&self, timeout: Option<Duration>) -> bool {
             let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
             let mut rung = match timeout {
                 Some(timeout) => {
@@ -127,6 +144,7 @@ mod portable {
                 None => self.changed.wait_while(rung, |rung| !*rung).unwrap_or_else(PoisonError::into_inner),
             };
             *rung = false;
+            false
         }
     }
 }
