@@ -32,4 +32,5 @@ pub(crate) const BACKENDS: &[Backend] = &[
         ],
         services: &["redis", "valkey"],
     },
+    Backend { feature: "aws", schemes: &["sns:", "sqs:"], aliases: &[], services: &["ministack"] },
 ];

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use crate::BrokerUrl;
 use crate::invalid::{invalid, invalid_at};
 
-#[cfg(not(all(feature = "memory", feature = "redis", feature = "sqlite")))]
+#[cfg(not(all(feature = "aws", feature = "memory", feature = "redis", feature = "sqlite")))]
 use crate::not_compiled::NotCompiled;
 
 /// The stream key where none is configured.
@@ -63,6 +63,11 @@ pub struct EventsConfig {
     pub redis: events_redis::RedisConfig,
     #[cfg(not(feature = "redis"))]
     redis: NotCompiled<crate::not_compiled::Redis>,
+    /// Settings of SNS and SQS; the topic or queue the URL names comes from there.
+    #[cfg(feature = "aws")]
+    pub aws: events_aws::AwsConfig,
+    #[cfg(not(feature = "aws"))]
+    aws: NotCompiled<crate::not_compiled::Aws>,
 }
 
 impl Default for EventsConfig {
@@ -81,6 +86,7 @@ impl Default for EventsConfig {
             memory: Default::default(),
             sqlite: Default::default(),
             redis: Default::default(),
+            aws: Default::default(),
         }
     }
 }

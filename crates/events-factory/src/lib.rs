@@ -7,7 +7,7 @@ mod registry;
 
 mod config;
 mod loader;
-#[cfg(not(all(feature = "memory", feature = "redis", feature = "sqlite")))]
+#[cfg(not(all(feature = "aws", feature = "memory", feature = "redis", feature = "sqlite")))]
 mod not_compiled;
 mod source;
 mod url;

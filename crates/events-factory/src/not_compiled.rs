@@ -27,6 +27,7 @@ macro_rules! missing {
 }
 
 missing! {
+    "aws" Aws
     "memory" Memory
     "redis" Redis
     "sqlite" Sqlite

@@ -96,6 +96,17 @@ fn an_unknown_scheme_names_the_known_ones() {
     assert_eq!(Registry::new().backend_name(&EventsConfig::new("MEMORY:x")).unwrap(), "memory");
 }
 
+#[cfg(feature = "aws")]
+#[test]
+fn a_topic_and_a_queue_are_aws() {
+    for url in [
+        "sns:arn:aws:sns:eu-west-1:123456789012:events",
+        "sqs:https://sqs.eu-west-1.amazonaws.com/123456789012/events",
+    ] {
+        assert_eq!(Registry::new().backend_name(&EventsConfig::new(url)).unwrap(), "aws");
+    }
+}
+
 #[cfg(feature = "redis")]
 #[test]
 fn every_spelling_of_redis_is_redis() {

@@ -1,5 +1,7 @@
 //! The backends of this workspace, each behind its feature. The one place to add one.
 
+#[cfg(feature = "aws")]
+mod aws;
 #[cfg(feature = "memory")]
 mod memory;
 #[cfg(feature = "redis")]
@@ -37,10 +39,12 @@ pub(crate) const BUILT_IN: &[BuiltIn] = &[
     BuiltIn { name: "sqlite", schemes: SQLITE, backend: if_compiled!("sqlite", sqlite::Sqlite) },
     BuiltIn { name: "memory", schemes: MEMORY, backend: if_compiled!("memory", memory::Memory) },
     BuiltIn { name: "redis", schemes: REDIS, backend: if_compiled!("redis", redis::Redis) },
+    BuiltIn { name: "aws", schemes: AWS, backend: if_compiled!("aws", aws::Aws) },
 ];
 
 const SQLITE: &[&str] = &["sqlite"];
 const MEMORY: &[&str] = &["memory"];
+const AWS: &[&str] = &["sns", "sqs"];
 const REDIS: &[&str] = &[
     "redis",
     "rediss",
