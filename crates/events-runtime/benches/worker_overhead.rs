@@ -19,7 +19,7 @@ const ROUNDS: usize = 5;
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
 
 /// What the worker may hold; the loop receives as many at a time.
-const HELD: NonZeroUsize = NonZeroUsize::new(128).expect("not zero");
+const HELD: NonZeroUsize = NonZeroUsize::new(512).expect("not zero");
 
 #[tokio::main]
 async fn main() {
@@ -114,6 +114,7 @@ async fn consume(side: Side, mut consumer: Box<dyn EventConsumer>, events: u64) 
         Side::Worker => {
             let mut config = WorkerConfig::default();
             config.concurrency = CONCURRENCY;
+            config.prefetch = Some(HELD.get() - CONCURRENCY.get());
             let handler = |context: Context| async move {
                 std::hint::black_box(context.event().event_type());
                 Ok::<(), Failure>(())
