@@ -3,7 +3,6 @@
 #![doc = include_str!("../README.md")]
 
 mod backoff;
-mod duration;
 mod header_scope;
 
 mod manager;

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
-use events_core::{Error, ErrorKind, Result};
+use events_core::{Error, ErrorKind, Result, duration};
 use serde::Deserialize;
-
-use crate::duration;
 
 /// How an [`EventManager`](crate::EventManager) queues, batches, retries and gives up.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -20,23 +18,23 @@ pub struct ManagerConfig {
     /// The most events in one call to the broker. Default: 256.
     pub batch: NonZeroUsize,
     /// How long a first event waits for others to share its call. Default: `5ms`; `0s` sends at once.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(deserialize_with = "duration::deserialize")]
     pub batch_delay: Duration,
     /// How long one call to the broker may take. Default: `5s`.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(deserialize_with = "duration::deserialize")]
     pub publish_timeout: Duration,
     /// The pause after a first failure; it doubles with each further one. Default: `100ms`.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(deserialize_with = "duration::deserialize")]
     pub retry_initial: Duration,
     /// The longest pause between attempts. Default: `5s`.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(deserialize_with = "duration::deserialize")]
     pub retry_max: Duration,
     /// What happens when the broker stays away. Default: `drop-new`.
     pub overflow: Overflow,
     /// The limits of the spool; they count only with `overflow: spool`.
     pub spool: SpoolConfig,
     /// How long dropping the last handle of a manager waits for what is queued. Default: `1s`; `0s` does not wait.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(deserialize_with = "duration::deserialize")]
     pub drop_timeout: Duration,
     /// Headers every event goes out with unless it has them itself. Default: none.
     pub headers: BTreeMap<String, String>,
@@ -98,7 +96,7 @@ pub struct SpoolConfig {
     /// How long the broker may take for a batch before the batch is spooled. Default: `1s`.
     ///
     /// A broker that answers later than this has events published twice.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(deserialize_with = "duration::deserialize")]
     pub after: Duration,
     /// The most events in the spool. Default: 1000000.
     pub max_events: NonZeroU64,

@@ -3,11 +3,10 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use events_core::{ConsumerOptions, Error, ErrorKind, Result};
+use events_core::{ConsumerOptions, Error, ErrorKind, Result, duration};
 use serde::Deserialize;
 
 use super::retry::RetryPolicy;
-use crate::duration;
 
 /// The longest duration of any setting, so that adding it to the present moment cannot fail.
 pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -26,18 +25,18 @@ pub struct WorkerConfig {
     /// handled nor as prefetched, so that a slow key does not keep the others out. Default: 1000.
     pub max_waiting_for_key: usize,
     /// The lease the consumer was opened with. Leases are extended when a third of it has passed. Default: `60s`.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(deserialize_with = "duration::deserialize")]
     pub lease: Duration,
     /// How long one attempt may take; one that takes longer is dropped and has failed. `none` lets it take for ever.
     /// Default: `5m`.
-    #[serde(deserialize_with = "duration::or_none")]
+    #[serde(deserialize_with = "duration::deserialize_or_none")]
     pub timeout: Option<Duration>,
     /// When a failed event is tried again, and how often.
     pub retry: RetryPolicy,
     /// What happens to events no handler is registered for. Default: `ack`.
     pub unmatched: Unmatched,
     /// How long handlers may finish their work after the worker is told to stop. Default: `30s`.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(deserialize_with = "duration::deserialize")]
     pub stop_timeout: Duration,
     /// From which attempt on an event that others failed to settle is handled with nothing else in hand; 0 for never.
     /// Default: 3.

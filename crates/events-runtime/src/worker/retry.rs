@@ -3,9 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use events_core::duration;
 use serde::Deserialize;
 
-use crate::{backoff, duration};
+use crate::backoff;
 
 /// When a failed event is tried again, and how often.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -18,10 +19,10 @@ pub struct RetryPolicy {
     /// one decides.
     pub attempts: NonZeroU32,
     /// The pause after the first failure; it doubles with each further one, less up to half at random. Default: `1s`.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(deserialize_with = "duration::deserialize")]
     pub initial: Duration,
     /// The longest pause. Default: `5m`.
-    #[serde(deserialize_with = "duration::required")]
+    #[serde(deserialize_with = "duration::deserialize")]
     pub max: Duration,
 }
 
