@@ -1,8 +1,11 @@
 //! `cargo xtask integration`: unit, documentation, conformance and whole-system tests, with real servers.
 
+use std::env;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
+use std::num::NonZeroUsize;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 
@@ -37,6 +40,9 @@ pub(crate) fn run(mut arguments: lexopt::Parser) -> Result<()> {
     run_tests(&selection)
 }
 
+/// How many tests of one program run at a time.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
+
 /// The package whose tests start the programs.
 const SYSTEM_TESTS: &str = "events-system-tests";
 
@@ -60,6 +66,11 @@ pub(crate) fn run_tests(selection: &Selection) -> Result<()> {
     }
     tests.args(&selection.arguments);
     environment.apply(&mut tests);
+    if env::var_os(TEST_THREADS).is_none() {
+        // Most of the time a test waits, for a lease to end or a server to come up, and leaves its processor to others.
+        let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        tests.env(TEST_THREADS, (2 * processors).to_string());
+    }
     let (tally, passed) = run_and_count(&mut tests)?;
 
     println!("\n── what ran against what");
