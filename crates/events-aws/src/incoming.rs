@@ -28,6 +28,9 @@ pub(crate) struct Incoming {
     /// Deliveries of the message, this one included.
     pub(crate) receive_count: u32,
     pub(crate) sent_at: Option<OffsetDateTime>,
+    pub(crate) first_received_at: Option<OffsetDateTime>,
+    /// When this delivery came, by our own clock: the queue does not say.
+    pub(crate) received_at: OffsetDateTime,
     pub(crate) group: Option<String>,
     /// The queue whose redrive policy moved the message here.
     pub(crate) source_arn: Option<String>,
@@ -198,6 +201,8 @@ mod tests {
             attributes: Vec::new(),
             receive_count: 1,
             sent_at: moment("1795426355275"),
+            first_received_at: None,
+            received_at: OffsetDateTime::UNIX_EPOCH,
             group: None,
             source_arn: None,
         }

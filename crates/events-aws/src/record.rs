@@ -38,9 +38,13 @@ struct Record {
     group: String,
     consumer: String,
     origin_id: String,
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970, as in what follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     published_at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_delivered_at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_delivered_at: Option<String>,
     /// The message's own attributes, where they and the record are more than a message may have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     attributes: Vec<Packed>,
@@ -74,7 +78,9 @@ pub(crate) fn letter(
         group: cut(options.group(), NAME_BYTES),
         consumer: cut(options.consumer_name(), NAME_BYTES),
         origin_id: cause.origin_id.to_string(),
-        published_at: message.sent_at.map(|at| (at.unix_timestamp_nanos() / 1_000_000).to_string()),
+        published_at: message.sent_at.map(milliseconds),
+        first_delivered_at: message.first_received_at.map(milliseconds),
+        last_delivered_at: last_delivered_at(message, cause.attempts).map(milliseconds),
         attributes: Vec::new(),
     };
     // A letter that was redriven and failed again carries nothing of the first time beside.
@@ -134,12 +140,15 @@ pub(crate) fn read(letter: &Incoming, stream: &str, max_receives: Option<u32>) -
         None => letter.sent_at,
     };
     let origin_id = record.as_ref().map_or(&*letter.message_id, |record| &*record.origin_id).into();
+    let of_record = |time: fn(&Record) -> Option<&String>| moment(time(record.as_ref()?)?);
     DeadLetter {
         id: MessageId::new(&*letter.message_id),
         message: message.raw(holds_event),
         reason: reason.unwrap_or(DeadLetterReason::MaxDeliveries),
         detail: record.as_ref().and_then(|record| record.detail.clone()),
         attempts: record.as_ref().map_or(max_receives.unwrap_or(0), |record| record.attempts),
+        first_delivered_at: of_record(|record| record.first_delivered_at.as_ref()),
+        last_delivered_at: of_record(|record| record.last_delivered_at.as_ref()),
         stream: record.as_ref().map_or(stream, |record| &*record.stream).to_owned(),
         group: record.as_ref().map(|record| record.group.clone()).unwrap_or_default(),
         consumer: record.map(|record| record.consumer).unwrap_or_default(),
@@ -147,6 +156,20 @@ pub(crate) fn read(letter: &Incoming, stream: &str, max_receives: Option<u32>) -
         published_at,
         dead_at: published_at.map_or(sent_at, |published_at: OffsetDateTime| sent_at.max(published_at)),
     }
+}
+
+/// When a message was delivered for the last time that counts as an attempt. A delivery that does not was made to
+/// nobody, and when the one before it was is not known.
+fn last_delivered_at(message: &Incoming, attempts: u32) -> Option<OffsetDateTime> {
+    match (attempts, message.receive_count) {
+        (1, _) => message.first_received_at,
+        (attempts, received) if attempts == received => Some(message.received_at),
+        _ => None,
+    }
+}
+
+fn milliseconds(moment: OffsetDateTime) -> String {
+    (moment.unix_timestamp_nanos() / 1_000_000).to_string()
 }
 
 /// Whether a letter came from this queue: by its record, else by what SQS says, else by assumption.
@@ -211,6 +234,8 @@ mod tests {
             attributes,
             receive_count: 3,
             sent_at: moment("1000"),
+            first_received_at: moment("2000"),
+            received_at: OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(3),
             group: Some("g1".into()),
             source_arn: None,
         }
@@ -246,6 +271,8 @@ mod tests {
             assert_eq!(told.detail.as_deref(), Some("no\u{0}\u{fffd}"));
             assert_eq!((&*told.stream, &*told.group, told.origin_id.as_str()), ("jobs", "g", "origin"));
             assert_eq!(told.published_at, moment("1000"));
+            assert_eq!(told.first_delivered_at, moment("2000"));
+            assert_eq!(told.last_delivered_at, moment("3000"));
             let mut back = original(&dead, true);
             let origin_id = back.attributes.pop_if(|attribute| attribute.name == ORIGIN_ID);
             assert_eq!(origin_id.is_some(), count < 9, "the first id goes along where there is room");

@@ -31,6 +31,9 @@ pub struct Capabilities {
     pub uncounted_release: bool,
     /// Dead letters can be listed, redriven and purged through [`EventAdmin`](crate::EventAdmin).
     pub dead_letters: bool,
+    /// What [`Delivery::fail`](crate::Delivery::fail) reported is kept with the event, and with the dead letter it becomes
+    /// however its later attempts end. Otherwise only the error of the last attempt is.
+    pub keeps_errors: bool,
     /// The largest event in bytes: its JSON body, and names and values of its headers.
     pub max_event_bytes: usize,
     /// The most headers an event may carry; `None` when only their size counts.
@@ -50,6 +53,7 @@ impl Default for Capabilities {
             extend: false,
             uncounted_release: false,
             dead_letters: false,
+            keeps_errors: false,
             max_event_bytes: DEFAULT_MAX_EVENT_BYTES,
             max_headers: None,
             max_lease: None,

@@ -61,7 +61,8 @@ pub struct DeadLetter {
     pub message: RawMessage,
     /// Why it is here.
     pub reason: DeadLetterReason,
-    /// The reason or last error in words: what the consumer said, or why the bytes are no event.
+    /// The reason or last error in words: what the consumer said, or why the bytes are no event. When the last attempt
+    /// ended without a word, what an earlier one said.
     pub detail: Option<String>,
     /// How often it was delivered.
     pub attempts: u32,
@@ -69,12 +70,17 @@ pub struct DeadLetter {
     pub stream: String,
     /// The group it failed in.
     pub group: String,
-    /// The consumer that held it last.
+    /// The consumer that held it last; empty where nobody noted it.
     pub consumer: String,
     /// Its id in that stream.
     pub origin_id: MessageId,
     /// When the broker accepted it, where that is known.
     pub published_at: Option<OffsetDateTime>,
+    /// When it was first delivered; `None` where nobody noted it. It is not before `published_at` in any case.
+    pub first_delivered_at: Option<OffsetDateTime>,
+    /// When it was last delivered, or its holder last extended its lease where the broker does not tell these apart;
+    /// `None` where nobody noted it.
+    pub last_delivered_at: Option<OffsetDateTime>,
     /// When it became a dead letter.
     pub dead_at: OffsetDateTime,
 }

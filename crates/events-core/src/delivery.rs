@@ -131,7 +131,8 @@ impl Delivery {
         self.settle(Settlement::Nack { delay, error: None }).await
     }
 
-    /// As [`nack_after`](Self::nack_after), and keeps `error` with the dead letter when this was the last attempt.
+    /// As [`nack_after`](Self::nack_after), and keeps `error` with the dead letter when this was the last attempt, or
+    /// where [`keeps_errors`](crate::Capabilities::keeps_errors) holds when no later one says anything.
     ///
     /// # Errors
     ///

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events_core::GroupStatus;
+use time::OffsetDateTime;
 
 use crate::clock::Moment;
 use crate::log::{Entry, Log, Position, Start};
@@ -20,6 +21,8 @@ pub(crate) struct Pending {
     /// When it may be delivered again: the end of its lease or of its delay.
     due: Moment,
     delivered_at: Moment,
+    /// The dates of its first and its last delivery, once there was one.
+    pub(crate) dates: Option<(OffsetDateTime, OffsetDateTime)>,
     /// Who holds it, or held it last.
     pub(crate) consumer: Arc<str>,
     /// The holder's delivery; `None` when it was given back.
@@ -97,15 +100,17 @@ impl Group {
         position: Position,
         consumer: &Arc<str>,
         token: Token,
-        now: Moment,
+        (now, date): (Moment, OffsetDateTime),
         lease: Duration,
     ) -> u32 {
         let before = self.remove(position);
         let attempts = before.as_ref().map_or(0, |pending| pending.attempts).saturating_add(1);
+        let first = before.as_ref().and_then(|pending| pending.dates).map_or(date, |(first, _)| first);
         let pending = Pending {
             attempts,
             due: now.saturating_add(lease),
             delivered_at: now,
+            dates: Some((first, date)),
             consumer: Arc::clone(consumer),
             holder: Some(token),
             last_error: before.and_then(|pending| pending.last_error),
@@ -138,6 +143,7 @@ impl Group {
             pending.due = now;
             pending.holder = None;
             pending.attempts = pending.attempts.saturating_sub(1);
+            pending.dates = pending.dates.filter(|_| pending.attempts > 0);
             self.insert(position, pending);
         }
     }
@@ -149,6 +155,7 @@ impl Group {
             attempts: 0,
             due: now,
             delivered_at: now,
+            dates: None,
             consumer: Arc::from(""),
             holder: None,
             last_error: None,

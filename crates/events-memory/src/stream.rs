@@ -85,14 +85,14 @@ impl Stream {
 
     /// Lends up to `max` events to a member: those that are due again first, then those never delivered.
     pub(crate) fn lend(&mut self, member: &Member, max: usize, clock: &Clock) -> Vec<Lent> {
-        let now = clock.now();
+        let (now, date) = (clock.now(), clock.date());
         let mut lent = Vec::new();
         while lent.len() < max {
             let Some((position, entry)) = self.next_for(member, now, clock) else { break };
             let Some(group) = self.groups.get_mut(member.options.group()) else { break };
             let token = self.next_token;
             self.next_token += 1;
-            let attempt = group.lend(position, &member.name, token, now, member.options.lease());
+            let attempt = group.lend(position, &member.name, token, (now, date), member.options.lease());
             let handle = Some(token.to_string().into());
             lent.push(Lent { entry, receipt: Receipt { message_id: message_id(position), attempt, handle } });
         }
@@ -185,7 +185,8 @@ impl Stream {
     ) {
         let pending = self.groups.get_mut(group_name).and_then(|group| group.remove(position));
         let (Some(pending), Some(entry)) = (pending, self.log.get(position)) else { return };
-        let Pending { attempts, consumer, last_error, .. } = pending;
+        let Pending { attempts, consumer, last_error, dates, .. } = pending;
+        let not_before_published = |date: OffsetDateTime| date.max(entry.published_at);
         self.dead_letters.keep(|id| DeadLetter {
             id,
             message: entry.message.clone(),
@@ -197,8 +198,10 @@ impl Stream {
             consumer: consumer.to_string(),
             origin_id: message_id(position),
             published_at: Some(entry.published_at),
-            // The published time is kept in order even when the clock is set back, and so is this one.
-            dead_at: clock.date().max(entry.published_at),
+            // The published time is kept in order even when the clock is set back, and so are these.
+            first_delivered_at: dates.map(|(first, _)| not_before_published(first)),
+            last_delivered_at: dates.map(|(_, last)| not_before_published(last)),
+            dead_at: not_before_published(clock.date()),
         });
     }
 

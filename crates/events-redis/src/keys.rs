@@ -13,6 +13,12 @@ pub(crate) fn dead_letter_key(stream_key: &str) -> String {
     }
 }
 
+/// The key of what is noted about events of `stream_key` that failed in `group` and are to be tried again.
+pub(crate) fn notes_key(stream_key: &str, group: &str) -> String {
+    let dead_letters = dead_letter_key(stream_key);
+    format!("{}:failed:{group}", dead_letters.strip_suffix(":dlq").unwrap_or(stream_key))
+}
+
 /// What a cluster hashes of a key: what stands between its first brace and the next closing one, if anything does.
 fn hash_tag(key: &str) -> Option<&str> {
     let (_, rest) = key.split_once('{')?;
@@ -35,6 +41,8 @@ mod tests {
         ] {
             assert_eq!(dead_letter_key(stream), dead);
         }
+        assert_eq!(notes_key("orders", "a}{b"), "{orders}:failed:a}{b");
+        assert_eq!(notes_key("a{b}c", "g"), "a{b}c:failed:g");
         for stream in ["qontract:events", "a{b}c", "{b}"] {
             let dead = dead_letter_key(stream);
             assert_eq!(hash_tag(&dead), Some(hash_tag(stream).unwrap_or(stream)));

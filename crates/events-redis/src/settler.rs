@@ -41,7 +41,11 @@ impl RedisSettler {
         let mut outcomes = Vec::with_capacity(receipts.len());
         for receipts in receipts.chunks(ACKS_IN_ONE_COMMAND) {
             let ids = receipts.iter().map(|receipt| receipt.message_id.as_str().to_owned()).collect();
-            let acked = self.client.ack(&self.member.group, ids).await;
+            // Only what was delivered before can have been noted as failed.
+            let again = receipts.iter().filter(|receipt| receipt.attempt > 1);
+            let again = again.map(|receipt| receipt.message_id.as_str().to_owned()).collect();
+            let forgotten = self.client.forget_notes(&self.member.group, again);
+            let (acked, ()) = tokio::join!(self.client.ack(&self.member.group, ids), forgotten);
             outcomes.extend(receipts.iter().map(|_| acked.clone().map_err(Error::from)));
         }
         outcomes
@@ -94,8 +98,15 @@ impl RedisSettler {
                 self.bury(&last, DeadLetterReason::MaxDeliveries, error).await
             }
         };
-        let given_back =
-            async { if others.is_empty() { Ok(()) } else { self.give_back(&others, delay, false).await } };
+        let given_back = async {
+            if others.is_empty() {
+                return Ok(());
+            }
+            // In this order on one connection: what is noted is how things stand before the lease ends.
+            let noted = self.client.note(&self.member, &others, error);
+            let ((), given_back) = tokio::join!(biased; noted, self.give_back(&others, delay, false));
+            given_back
+        };
         let (buried, given_back) = tokio::join!(buried, given_back);
         let outcome = |held| if is_last(held) { &buried } else { &given_back };
         held.iter().map(|held| outcome(held).clone().map_err(Error::from)).collect()
@@ -127,7 +138,9 @@ impl Settler for RedisSettler {
         self.agenda.forget(held.iter().map(|(id, _)| *id)).await;
         let outcome = match settlement {
             Settlement::Ack => return self.ack(receipts).await,
-            Settlement::Nack { delay, error } => return self.nack(&held, *delay, error.as_deref()).await,
+            Settlement::Nack { delay, error } => {
+                return Box::pin(self.nack(&held, *delay, error.as_deref())).await;
+            }
             Settlement::Release => self.give_back(&held, Duration::ZERO, true).await,
             Settlement::Reject { reason } => self.bury(&held, DeadLetterReason::Rejected, Some(reason)).await,
             _ => return each(receipts, || Err(Error::unsupported("settle"))),

@@ -209,8 +209,8 @@ impl Claim {
         let Membership { group_id, consumer_id, .. } = self.membership;
         connection
             .prepare_cached(
-                "UPDATE deliveries SET attempt = ?1, due_at = ?2, delivered_at = ?3, consumer_id = ?4 \
-                 WHERE group_id = ?5 AND seq = ?6",
+                "UPDATE deliveries SET attempt = ?1, due_at = ?2, delivered_at = ?3, consumer_id = ?4, \
+                 first_at = iif(?1 = 1, ?3, first_at) WHERE group_id = ?5 AND seq = ?6",
             )?
             .execute(params![attempt, due_at, now, consumer_id, group_id, seq])?;
         Ok(())
@@ -257,8 +257,8 @@ impl Claim {
             // One statement for all of them: SQLite's own loop is several times faster than one call per row.
             connection
                 .prepare_cached(
-                    "INSERT INTO deliveries (group_id, seq, attempt, due_at, delivered_at, consumer_id) \
-                     SELECT ?1, id & 1099511627775, 1, ?2, ?3, ?4 FROM events WHERE id > ?5 AND id <= ?6 ORDER BY id",
+                    "INSERT INTO deliveries (group_id, seq, attempt, due_at, delivered_at, consumer_id, first_at) \
+                     SELECT ?1, id & 1099511627775, 1, ?2, ?3, ?4, ?3 FROM events WHERE id > ?5 AND id <= ?6 ORDER BY id",
                 )?
                 .execute(params![
                     group_id,

@@ -86,6 +86,7 @@ impl SqliteConfig {
         capabilities.extend = true;
         capabilities.uncounted_release = true;
         capabilities.dead_letters = true;
+        capabilities.keeps_errors = true;
         capabilities.max_event_bytes = self.max_event_bytes;
         capabilities
     }

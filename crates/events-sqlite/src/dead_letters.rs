@@ -44,9 +44,9 @@ pub(crate) fn bury(
     let copied = connection
         .prepare_cached(
             "INSERT INTO dead_letters (stream, group_id, group_name, seq, consumer, reason, detail, attempts, \
-             published_at, dead_at, body, fields) \
+             published_at, first_at, last_at, dead_at, body, fields) \
              SELECT s.name, g.id, g.name, d.seq, coalesce(c.name, ''), ?1, coalesce(?2, d.error, ?3), d.attempt, \
-             e.published_at, ?4, e.body, e.fields \
+             e.published_at, d.first_at, d.delivered_at, ?4, e.body, e.fields \
              FROM deliveries d JOIN consumer_groups g ON g.id = d.group_id JOIN streams s ON s.id = g.stream_id \
              JOIN events e ON e.id = ?5 LEFT JOIN consumers c ON c.id = d.consumer_id \
              WHERE d.group_id = ?6 AND d.seq = ?7",
@@ -76,8 +76,8 @@ pub(crate) fn list(
     max: usize,
 ) -> Result<Vec<DeadLetter>, Failure> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, reason, detail, attempts, stream, group_name, consumer, seq, published_at, dead_at, body, fields \
-         FROM dead_letters WHERE stream = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+        "SELECT id, reason, detail, attempts, stream, group_name, consumer, seq, published_at, first_at, last_at, \
+         dead_at, body, fields FROM dead_letters WHERE stream = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
     )?;
     let letters = statement.query_map(params![stream, after, max], letter)?;
     Ok(letters.collect::<rusqlite::Result<_>>()?)
@@ -97,8 +97,10 @@ fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
         consumer: row.get(6)?,
         origin_id: position::message_id(row.get(7)?),
         published_at: Some(clock::from_micros(row.get(8)?)),
-        dead_at: clock::from_micros(row.get(9)?),
-        message: Stored::from_row(row, 10)?.to_raw(),
+        first_delivered_at: row.get::<_, Option<i64>>(9)?.map(clock::from_micros),
+        last_delivered_at: row.get::<_, Option<i64>>(10)?.map(clock::from_micros),
+        dead_at: clock::from_micros(row.get(11)?),
+        message: Stored::from_row(row, 12)?.to_raw(),
     })
 }
 

@@ -9,7 +9,7 @@ use crate::error::Failure;
 pub(crate) const APPLICATION_ID: i32 = 0x4556_4E54;
 
 /// What each version adds to the one before; the number of a version is its place in the list, from 1.
-const MIGRATIONS: [&str; 1] = [VERSION_1];
+const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
 
 /// - `events.id` is the stream's id and the event's number there (see `position.rs`); numbers are never given twice.
 /// - `events.body` is the event's JSON and `events.fields` its headers; a message that has no body, or more than one,
@@ -78,6 +78,13 @@ CREATE TABLE dead_letters (
 ) STRICT;
 
 CREATE INDEX dead_letters_by_stream ON dead_letters (stream, id);
+";
+
+/// When what is handed out was first, and when a dead letter was first and last. NULL where an older program did not note it.
+const VERSION_2: &str = "
+ALTER TABLE deliveries ADD COLUMN first_at INTEGER;
+ALTER TABLE dead_letters ADD COLUMN first_at INTEGER;
+ALTER TABLE dead_letters ADD COLUMN last_at INTEGER;
 ";
 
 /// What a file turns out to be.

@@ -33,6 +33,8 @@ pub async fn dead_letters_after_max_deliveries(harness: &dyn Harness) -> Shown {
         }
     }
     for attempt in [2, 3] {
+        // Enough for any backend's clock to tick.
+        harness.advance(Duration::from_millis(10)).await;
         let delivery = receive_one(&mut *consumer).await;
         assert_eq!((number(&delivery), delivery.attempt()), (0, attempt));
         delivery.fail(format!("boom {attempt}"), Duration::ZERO).await.expect("failing works");
@@ -55,11 +57,44 @@ pub async fn dead_letters_after_max_deliveries(harness: &dyn Harness) -> Shown {
         assert_eq!(letter.origin_id, published[at]);
         assert_eq!(letter.message, RawMessage::from(&encode(&events[at])));
         assert_eq!((&*letter.stream, &*letter.group, &*letter.consumer), (&*scene.stream, "g", &*name));
-        assert!(letter.published_at.is_none_or(|published_at| published_at <= letter.dead_at));
+        let (Some(first), Some(last)) = (letter.first_delivered_at, letter.last_delivered_at) else {
+            panic!("every attempt ended with a word, so when it was is known: {letter:?}")
+        };
+        assert!(letter.published_at.is_none_or(|published_at| published_at <= first), "{letter:?}");
+        assert!(first <= last && last <= letter.dead_at, "{letter:?}");
+        assert!(attempts > 1 || first == last, "{letter:?}");
     }
+    assert!(letters[1].first_delivered_at < letters[1].last_delivered_at, "attempts are told apart");
     if consumer.capabilities().groups {
         // Another group has its own count and gets both.
         ack(receive(&mut *scene.consumer("other").await, 2).await).await;
+    }
+    Shown::Yes
+}
+
+/// 20: what a consumer reported is kept with the event: a process that dies in a later attempt does not take it along.
+pub async fn keeps_the_last_error_of_a_dead_process(harness: &dyn Harness) -> Shown {
+    let scene = Scene::new(harness);
+    scene.publish(1).await;
+    let options = || allow(2, scene.options("g"));
+    let first = options();
+    let name = first.consumer_name().to_owned();
+    let mut consumer = scene.consumer_with(first).await;
+    receive_one(&mut *consumer).await.fail("boom 1", Duration::ZERO).await.expect("failing works");
+    let second = receive_one(&mut *consumer).await;
+    assert_eq!(second.attempt(), 2);
+    drop(consumer);
+    drop(second);
+    scene.let_lease_pass().await;
+    let mut consumer = scene.consumer_with(options()).await;
+    expect_nothing(&mut *consumer).await;
+    let Some(letters) = dead_letters(&*scene.admin().await).await else { return Shown::NotOffered };
+    assert_eq!(letters.len(), 1);
+    assert_eq!((letters[0].reason, letters[0].attempts), (DeadLetterReason::MaxDeliveries, 2));
+    if consumer.capabilities().keeps_errors {
+        assert_eq!(letters[0].detail.as_deref(), Some("boom 1"));
+        assert_eq!(letters[0].consumer, name, "the letter names who held the event, not who buried it");
+        assert!(letters[0].last_delivered_at.is_some_and(|last| last < letters[0].dead_at));
     }
     Shown::Yes
 }

@@ -80,6 +80,7 @@ macro_rules! conformance_suite {
             17 c17_one_failing_ack_leaves_the_others = settling::one_failing_ack_leaves_the_others;
 
             20 c20_dead_letters_after_max_deliveries = failure::dead_letters_after_max_deliveries;
+            20 c20_keeps_the_last_error_of_a_dead_process = failure::keeps_the_last_error_of_a_dead_process;
             21 c21_dead_letters_when_the_process_dies_each_time
                 = failure::dead_letters_when_the_process_dies_each_time;
             22 c22_loses_nothing_on_the_way_to_the_dead_letters

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName as System};
+use time::OffsetDateTime;
 
 use super::AwsClients;
 use crate::attribute::{Attribute, Value};
@@ -32,6 +33,7 @@ impl AwsClients {
             .message_attribute_names("All")
             .message_system_attribute_names(System::ApproximateReceiveCount)
             .message_system_attribute_names(System::SentTimestamp)
+            .message_system_attribute_names(System::ApproximateFirstReceiveTimestamp)
             .message_system_attribute_names(System::MessageGroupId)
             .message_system_attribute_names(System::DeadLetterQueueSourceArn)
             .customize()
@@ -56,6 +58,10 @@ fn incoming(message: Message) -> Option<Incoming> {
         attributes,
         receive_count: received.unwrap_or(1).max(1),
         sent_at: system.get(&System::SentTimestamp).and_then(|text| moment(text)),
+        first_received_at: system
+            .get(&System::ApproximateFirstReceiveTimestamp)
+            .and_then(|text| moment(text)),
+        received_at: OffsetDateTime::now_utc(),
         group: system.remove(&System::MessageGroupId),
         source_arn: system.remove(&System::DeadLetterQueueSourceArn),
     })

@@ -144,6 +144,7 @@ mod moto {
         16 settling::acknowledges_only_what_is_named;
         17 settling::one_failing_ack_leaves_the_others;
         20 failure::dead_letters_after_max_deliveries;
+        20 failure::keeps_the_last_error_of_a_dead_process;
         21 failure::dead_letters_when_the_process_dies_each_time;
         22 failure::loses_nothing_on_the_way_to_the_dead_letters;
         23 failure::redrives_with_attempts_from_one;

@@ -10,6 +10,7 @@ use super::scripts::{self, Burial, Hold};
 use super::stream_client::StreamClient;
 use super::{reply, unscripted};
 use crate::entry_id::EntryId;
+use crate::keys::notes_key;
 use crate::membership::{Membership, milliseconds};
 
 type Result<T, E = CommandError> = std::result::Result<T, E>;
@@ -111,8 +112,12 @@ impl StreamClient {
         reason: DeadLetterReason,
         burials: &[&Burial],
     ) -> Result<u64> {
-        let mut arguments: Vec<Value> =
-            vec![member.group.clone().into(), member.consumer.clone().into(), reason.as_str().into()];
+        let mut arguments: Vec<Value> = vec![
+            member.group.clone().into(),
+            member.consumer.clone().into(),
+            reason.as_str().into(),
+            notes_key(&self.key, &member.group).into(),
+        ];
         for burial in burials {
             arguments.extend([
                 burial.id.to_string().into(),

@@ -8,6 +8,7 @@ mod error;
 mod reply;
 
 mod batches;
+mod notes;
 mod read_connection;
 mod scripts;
 mod stream_client;

@@ -54,23 +54,70 @@ for i = 5, #ARGV, 2 do
 end
 return held";
 
-/// Moves entries that are still this delivery's to the dead letters. `ARGV`: group, consumer, reason, then id, count,
-/// attempts to record and detail of each. An entry that is gone from the stream is only acknowledged.
-/// Returns how many became dead letters.
+/// Notes when entries that are still this delivery's were delivered, and what went wrong, for the dead letter they may
+/// become. `ARGV`: group, consumer, the key of the notes, the error or an empty text, the milliseconds for which notes
+/// are kept, then id and count of each entry. Returns how many were noted.
+///
+/// A note is a help and nothing more: its key is not among `KEYS`, where a user without a right to it would be refused
+/// the script, and what cannot be written is left out. Notes of entries that were acknowledged without a word to us stay
+/// behind; that their number is bounded makes up for it.
+pub(super) const NOTE: &str = "\
+local time = redis.call('TIME')
+local now, noted = time[1] * 1000 + math.floor(time[2] / 1000), 0
+for i = 6, #ARGV, 2 do
+  local id, count = ARGV[i], tonumber(ARGV[i + 1])
+  local held = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1, ARGV[2])[1]
+  if held and held[4] == count then
+    local old = redis.pcall('HGET', ARGV[3], id)
+    if type(old) == 'table' then return noted end
+    local readable, note = pcall(cjson.decode, old or '{}')
+    if not readable or type(note) ~= 'table' then note = {} end
+    local at = now - held[3]
+    if count == 1 then note.first = at end
+    note.attempt, note.last, note.consumer = count, at, ARGV[2]
+    if ARGV[4] ~= '' then note.error = ARGV[4] end
+    if not old and redis.call('HLEN', ARGV[3]) >= 10000 then redis.call('UNLINK', ARGV[3]) end
+    local set = redis.pcall('HSET', ARGV[3], id, cjson.encode(note))
+    if type(set) == 'table' then return noted end
+    noted = noted + 1
+  end
+end
+if noted > 0 then redis.call('PEXPIRE', ARGV[3], ARGV[5]) end
+return noted";
+
+/// Moves entries that are still this delivery's to the dead letters. `ARGV`: group, consumer, reason, the key of the
+/// notes, then id, count, attempts to record and detail of each. An entry that is gone from the stream is only
+/// acknowledged. Returns how many became dead letters.
+///
+/// Fewer attempts than counted deliveries mean that this delivery was made to nobody: who held the entry before, and
+/// since when, is known only from its note.
 pub(super) const BURY: &str = "\
-local buried = 0
-for i = 4, #ARGV, 4 do
-  local id = ARGV[i]
+local time = redis.call('TIME')
+local now, buried = time[1] * 1000 + math.floor(time[2] / 1000), 0
+local function text(ms) return ms and string.format('%.0f', ms) or '' end
+for i = 5, #ARGV, 4 do
+  local id, attempts, detail = ARGV[i], tonumber(ARGV[i + 2]), ARGV[i + 3]
   local held = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1, ARGV[2])[1]
   if held and held[4] == tonumber(ARGV[i + 1]) then
     local entry = redis.call('XRANGE', KEYS[1], id, id)[1]
+    local noted = redis.pcall('HGET', ARGV[4], id)
+    local readable, note = pcall(cjson.decode, type(noted) == 'string' and noted or '{}')
+    if not readable or type(note) ~= 'table' then note = {} end
     if entry then
-      redis.call('XADD', KEYS[2], '*', 'reason', ARGV[3], 'detail', ARGV[i + 3], 'attempts', ARGV[i + 2],
-        'stream', KEYS[1], 'group', ARGV[1], 'consumer', ARGV[2], 'origin_id', id, 'idle_ms', held[3],
-        unpack(entry[2]))
+      local last, consumer = now - held[3], ARGV[2]
+      if attempts < held[4] then
+        last, consumer = nil, ''
+        if note.attempt == attempts then last, consumer = note.last, note.consumer end
+      end
+      local first = note.first or (attempts == 1 and last)
+      if detail == '' then detail = note.error or '' end
+      redis.call('XADD', KEYS[2], '*', 'reason', ARGV[3], 'detail', detail, 'attempts', ARGV[i + 2],
+        'stream', KEYS[1], 'group', ARGV[1], 'consumer', consumer, 'origin_id', id,
+        'first_delivered_ms', text(first), 'last_delivered_ms', text(last), unpack(entry[2]))
       buried = buried + 1
     end
     redis.call('XACK', KEYS[1], ARGV[1], id)
+    if type(noted) == 'string' then redis.pcall('HDEL', ARGV[4], id) end
   end
 end
 return buried";
@@ -94,7 +141,8 @@ for i = 3, #ARGV do
         back = true
       end
     end
-    if not back then redis.call('XADD', KEYS[1], '*', unpack(fields, 17)) end
+    local raw = fields[15] == 'idle_ms' and 17 or 19
+    if not back then redis.call('XADD', KEYS[1], '*', unpack(fields, raw)) end
     redis.call('XDEL', KEYS[2], ARGV[i])
     given = given + 1
   end

@@ -8,12 +8,14 @@ use bytes::Bytes;
 use fred::interfaces::StreamsInterface;
 use fred::types::Value;
 use futures_util::future::try_join_all;
+use time::OffsetDateTime;
 
 use super::batches::{Held, ids};
 use super::error::CommandError;
 use super::scripts::{Burial, Hold};
 use super::stream_client::{PendingFilter, StreamClient};
 use super::{Code, Entry, Pending};
+use crate::dead_letter::Origin;
 use crate::entry_id::EntryId;
 use crate::membership::{Membership, milliseconds};
 
@@ -24,9 +26,6 @@ pub(super) const REDRIVER: &str = "events-redrive";
 
 /// Longer than any sensible lease, so that every consumer may take a redriven entry at once.
 pub(super) const REDRIVEN_IDLE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// How many values stand before the raw fields of a dead letter.
-const LETTER_FIELDS: usize = crate::dead_letter::FIELDS.len();
 
 pub(super) async fn hold(
     client: &StreamClient,
@@ -77,15 +76,23 @@ fn letter(
     pending: &Pending,
     entry: Entry,
 ) -> Vec<(Bytes, Bytes)> {
+    // Told by our clock, since asking for the server's would be another command. Of a delivery that was made to nobody
+    // the time says nothing, and neither does its consumer.
+    let now = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
+    let last = (burial.attempts == burial.count).then(|| now.saturating_sub(i128::from(pending.idle_ms)));
+    let first = last.filter(|_| burial.attempts == 1);
+    let text = |moment: Option<i128>| moment.map(|moment| moment.to_string()).unwrap_or_default();
+    let consumer = last.map(|_| member.consumer.clone()).unwrap_or_default();
     let values = [
         burial.reason.as_str().to_owned(),
         burial.detail.clone().unwrap_or_default(),
         burial.attempts.to_string(),
         client.key().to_owned(),
         member.group.clone(),
-        member.consumer.clone(),
+        consumer,
         burial.id.to_string(),
-        pending.idle_ms.to_string(),
+        text(first),
+        text(last),
     ];
     let names = crate::dead_letter::FIELDS.iter().map(|name| Bytes::from_static(name.as_bytes()));
     names.zip(values.map(Bytes::from)).chain(entry.fields).collect()
@@ -95,9 +102,9 @@ pub(super) async fn redrive(client: &StreamClient, letters: &[String]) -> Result
     let mut given = 0;
     for letter in letters {
         let Some(entry) = client.range(&client.dead_key, letter, letter, 1).await?.pop() else { continue };
-        let Some((group, origin)) = crate::dead_letter::origin(&entry) else { continue };
-        if !revive(client, &group, origin).await? {
-            client.add(entry.fields[LETTER_FIELDS..].to_vec()).await?;
+        let Some(origin) = Origin::of(&entry) else { continue };
+        if !revive(client, &origin.group, origin.id).await? {
+            client.add(origin.fields.to_vec()).await?;
         }
         given += client.purge(vec![letter.clone()]).await?;
     }

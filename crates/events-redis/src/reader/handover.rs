@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::Reader;
-use crate::client::{Burial, Entry};
+use crate::client::{Burial, Entry, Held};
 use crate::inbox::Ready;
 
 impl Reader {
@@ -29,7 +29,13 @@ impl Reader {
         if !burials.is_empty() {
             self.bury(&burials).await;
         }
+        let again: Vec<Held> = ready.iter().map(|ready| (ready.id, ready.attempt)).collect();
+        let again: Vec<Held> = again.into_iter().filter(|(_, attempt)| *attempt > 1).collect();
         self.inbox.put(ready);
+        if !again.is_empty() {
+            // Should this delivery be the last, nobody but its note will know when and to whom it was.
+            self.commands.note(&self.member, &again, None).await;
+        }
     }
 
     fn decode(&self, entry: Entry, attempt: u32, leased: Instant) -> Result<Ready, Burial> {

@@ -1,7 +1,9 @@
 //! How dead letters lie at the server.
 
+use std::time::Duration;
+
 use events_core::wire::RawMessage;
-use events_core::{DeadLetterReason, EventAdmin};
+use events_core::{DeadLetterReason, EventAdmin, EventConsumer};
 use events_redis::{RedisAdmin, RedisConsumer, RedisPublisher};
 use test_servers::Reply;
 
@@ -58,4 +60,108 @@ async fn bytes_that_are_no_event_are_kept_as_they_are() {
             .all(|letter| letter.reason == DeadLetterReason::Undecodable && letter.detail.is_some())
     );
     assert_eq!(pending(&server), 1);
+}
+
+/// What the server keeps of the one event that failed in the group, or nothing.
+fn noted(server: &test_servers::RedisServer) -> i64 {
+    command(server, &["HLEN", "{orders}:failed:audit"]).integer().expect("HLEN tells a number")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_stays_noted_about_an_event_that_is_settled() {
+    let server = server();
+    publish(&publisher(&server).await, 0..3).await;
+    let mut consumer = consumer(&server).await;
+    for delivery in receive(&mut consumer, 3).await {
+        delivery.fail("not yet", Duration::ZERO).await.unwrap();
+    }
+    assert_eq!(noted(&server), 3);
+    let mut again = receive(&mut consumer, 3).await;
+    again.pop().unwrap().reject("hopeless").await.unwrap();
+    assert_eq!(noted(&server), 2);
+    events_core::ack_all(again).await.into_result().unwrap();
+    assert_eq!(noted(&server), 0);
+    // What is never settled by us goes by itself.
+    publish(&publisher(&server).await, 3..4).await;
+    receive_one(&mut consumer).await.fail("no", Duration::ZERO).await.unwrap();
+    assert!(command(&server, &["PTTL", "{orders}:failed:audit"]).integer().unwrap() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn times_and_holder_are_those_of_the_last_delivery_that_was_made_to_somebody() {
+    let server = server();
+    publish(&publisher(&server).await, 0..1).await;
+    let options = |name: &str| options().with_consumer_name(name).with_max_deliveries(2.try_into().unwrap());
+    let join =
+        async |name: &str| RedisConsumer::connect(&config(&server), STREAM, options(name)).await.unwrap();
+    // The first dies, and so does the second.
+    let mut first = join("first").await;
+    drop(receive_one(&mut first).await);
+    first.close().await.unwrap();
+    let mut second = join("second").await;
+    let delivery = receive_one(&mut second).await;
+    assert_eq!(delivery.attempt(), 2);
+    drop(delivery);
+    second.close().await.unwrap();
+    let mut third = join("third").await;
+    let admin = RedisAdmin::connect(&config(&server), STREAM).await.unwrap();
+    let end = tokio::time::Instant::now() + DEADLINE;
+    let letter = loop {
+        assert!(third.receive(BATCH, LEASE / 2).await.unwrap().is_empty());
+        if let Some(letter) = admin.dead_letters(None, BATCH).await.unwrap().pop() {
+            break letter;
+        }
+        assert!(tokio::time::Instant::now() < end);
+    };
+    assert_eq!((letter.consumer.as_str(), letter.attempts), ("second", 2));
+    assert_eq!(letter.first_delivered_at, None, "the first holder died without a word");
+    let lease = time::Duration::try_from(LEASE).unwrap();
+    assert!(letter.last_delivered_at.is_some_and(|last| last + lease <= letter.dead_at), "{letter:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notes_that_may_not_be_written_cost_nothing_but_themselves() {
+    let server = server();
+    let keys = ["~orders", "~{orders}:dlq"];
+    command(&server, &["ACL", "SETUSER", "two", "on", ">pw", keys[0], keys[1], "+@all"]);
+    let config = config(&server).with_username("two").with_password(events_core::Secret::new("pw"));
+    publish(&publisher(&server).await, 0..1).await;
+    let options = options().with_max_deliveries(2.try_into().unwrap());
+    let mut consumer = RedisConsumer::connect(&config, STREAM, options).await.unwrap();
+    receive_one(&mut consumer).await.fail("boom 1", Duration::ZERO).await.unwrap();
+    assert_eq!(noted(&server), 0);
+    receive_one(&mut consumer).await.fail("boom 2", Duration::ZERO).await.unwrap();
+    let admin = RedisAdmin::connect(&config, STREAM).await.unwrap();
+    let letter = admin.dead_letters(None, BATCH).await.unwrap().pop().unwrap();
+    assert_eq!(letter.detail.as_deref(), Some("boom 2"));
+    assert_eq!(letter.first_delivered_at, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_of_the_former_layout_are_read_and_redriven() {
+    let server = server();
+    let mut consumer = consumer(&server).await;
+    let fields = [
+        ["reason", "rejected"],
+        ["detail", "no"],
+        ["attempts", "3"],
+        ["stream", STREAM],
+        ["group", GROUP],
+        ["consumer", "me"],
+        ["origin_id", "5-1"],
+        ["idle_ms", "2000"],
+        ["event", r#"{"event_type":"a.b","source":"s","payload":{"n":7}}"#],
+        ["traceparent", "00-1"],
+    ];
+    let words: Vec<&str> =
+        ["XADD", "{orders}:dlq", "10000-0"].into_iter().chain(fields.into_iter().flatten()).collect();
+    command(&server, &words);
+    let admin = RedisAdmin::connect(&config(&server), STREAM).await.unwrap();
+    let letter = admin.dead_letters(None, BATCH).await.unwrap().pop().unwrap();
+    assert_eq!((letter.attempts, letter.consumer.as_str(), letter.origin_id.as_str()), (3, "me", "5-1"));
+    assert_eq!(letter.last_delivered_at.map(|at| at.unix_timestamp()), Some(8));
+    assert_eq!(letter.message.fields.len(), 2);
+    assert_eq!(admin.redrive(&[letter.id]).await.unwrap(), 1);
+    let again = receive_one(&mut consumer).await;
+    assert_eq!((number(&again), again.headers().get("traceparent")), (7, Some("00-1")));
 }
