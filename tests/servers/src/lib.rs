@@ -22,7 +22,7 @@ pub use port::Port;
 pub use process::{STOP_DEADLINE, ServerProcess};
 pub use python::PythonEnv;
 pub use redis::RedisServer;
-pub use redis_builder::RedisServerBuilder;
+pub use redis_builder::{RedisServerBuilder, ServerGeneration};
 pub use redis_cluster::RedisCluster;
 pub use redis_sentinel::RedisSentinel;
 pub use resp::{Reply, RespConnection};

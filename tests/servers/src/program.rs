@@ -6,12 +6,24 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
+use crate::ServerGeneration;
+
 /// What to do about a program that is missing; every such error ends with it.
 pub(crate) const REMEDY: &str = "run `cargo xtask integration`, which finds or installs it";
 
 /// The Redis server program, which is also the sentinel.
 pub(crate) fn redis_server() -> Result<PathBuf> {
     find("EVENTS_TEST_REDIS_SERVER", &["redis-server"], "bin/redis-server")
+}
+
+/// The program of a server of one generation.
+pub(crate) fn server_of(generation: ServerGeneration) -> Result<PathBuf> {
+    match generation {
+        ServerGeneration::Default => redis_server(),
+        ServerGeneration::Redis6 => find("EVENTS_TEST_REDIS_6_2", &[], "bin/redis-server-6.2"),
+        ServerGeneration::Redis8 => find("EVENTS_TEST_REDIS_8", &[], "bin/redis-server-8"),
+        ServerGeneration::Valkey => find("EVENTS_TEST_VALKEY", &["valkey-server"], "bin/valkey-server"),
+    }
 }
 
 /// A directory for one server, removed when dropped.

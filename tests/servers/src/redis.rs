@@ -11,7 +11,7 @@ use crate::{Port, RedisServerBuilder, Reply, RespConnection, ServerProcess, prog
 
 /// A Redis server on its own port, with its own temporary directory; both go when the value is dropped.
 ///
-/// The program is `$EVENTS_TEST_REDIS_SERVER`, else `redis-server` on the `PATH`, else the one that
+/// Unless the builder is told another [generation](crate::ServerGeneration), the program is `$EVENTS_TEST_REDIS_SERVER`, else `redis-server` on the `PATH`, else the one that
 /// `cargo xtask integration` provided.
 #[derive(Debug)]
 pub struct RedisServer {
@@ -46,7 +46,7 @@ impl RedisServer {
     }
 
     pub(crate) fn start_with(options: RedisServerBuilder) -> Result<Self> {
-        let program = program::redis_server()?;
+        let program = program::server_of(options.generation)?;
         let directory = program::server_directory()?;
         for _ in 0..PORTS_TRIED {
             let tls = options.tls.as_ref().map(|_| Port::reserve()).transpose()?;

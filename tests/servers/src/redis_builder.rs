@@ -6,9 +6,24 @@ use anyhow::Result;
 
 use crate::RedisServer;
 
+/// Which server program is meant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ServerGeneration {
+    /// The system's own, or what `$EVENTS_TEST_REDIS_SERVER` names.
+    #[default]
+    Default,
+    /// Redis 6.2: the oldest that is supported.
+    Redis6,
+    /// Redis 8.10: the newest, with everything newer servers offer.
+    Redis8,
+    /// Valkey 8.1.
+    Valkey,
+}
+
 /// The options of a [`RedisServer`]. Without any: no persistence, no password, no TLS.
 #[derive(Debug, Clone, Default)]
 pub struct RedisServerBuilder {
+    pub(crate) generation: ServerGeneration,
     pub(crate) arguments: Vec<String>,
     pub(crate) password: Option<String>,
     pub(crate) tls: Option<TlsFiles>,
@@ -22,6 +37,13 @@ pub(crate) struct TlsFiles {
 }
 
 impl RedisServerBuilder {
+    /// A server program of this generation.
+    #[must_use]
+    pub fn with_generation(mut self, generation: ServerGeneration) -> Self {
+        self.generation = generation;
+        self
+    }
+
     /// Further command-line arguments, such as `["--maxmemory", "2mb"]`. They come after the builder's own and so win.
     #[must_use]
     pub fn with_arguments<I>(mut self, arguments: I) -> Self

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use test_servers::{RedisServer, Reply, RespConnection, SharedRedis};
+use test_servers::{RedisServer, Reply, RespConnection, ServerGeneration, SharedRedis};
 
 fn set(server: &RedisServer, key: &str, value: &str) -> anyhow::Result<()> {
     server.command(&["SET", key, value])?;
@@ -147,4 +147,23 @@ fn a_shared_server_answers() {
     let redis = SharedRedis::shared_or_own().unwrap();
     assert_eq!(redis.is_own(), std::env::var("EVENTS_TEST_REDIS_URL").is_err());
     assert!(redis.url().contains("://"));
+}
+
+#[test]
+fn each_generation_is_the_server_it_is_called() {
+    for (generation, field, expected) in [
+        (ServerGeneration::Redis6, "redis_version:", "6.2."),
+        (ServerGeneration::Redis8, "redis_version:", "8.10."),
+        (ServerGeneration::Valkey, "valkey_version:", "8.1."),
+    ] {
+        let mut server = RedisServer::builder().with_generation(generation).start().unwrap();
+        let version = |server: &RedisServer| {
+            let info = server.command(&["INFO", "server"]).unwrap();
+            let text = info.text().unwrap();
+            text.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default().to_owned()
+        };
+        assert!(version(&server).starts_with(expected), "{generation:?}: {}", version(&server));
+        server.restart().unwrap();
+        assert!(version(&server).starts_with(expected), "{generation:?} after a restart");
+    }
 }

@@ -2,7 +2,9 @@
 
 mod compose;
 mod debian;
+mod debian_root;
 mod emulators;
+mod generations;
 mod python;
 mod redis;
 
@@ -30,6 +32,8 @@ pub(crate) struct Program {
 pub(crate) struct TestEnv {
     redis_server: Program,
     redis_url: Option<String>,
+    /// Servers of other generations, each with the variable that names it to the tests.
+    generations: Vec<(&'static str, Program)>,
     python: Program,
     ministack: Program,
     moto: Program,
@@ -44,15 +48,19 @@ impl TestEnv {
         let _turn = take_turn(&folder)?;
         let redis_server = redis::provide(&folder)?;
         let python = python::provide(&folder)?;
+        let generations = generations::provide(&folder, &python)?;
         let ministack = emulators::provide("ministack", "ministack", "EVENTS_TEST_MINISTACK", &python)?;
         let moto = emulators::provide("moto_server", "moto", "EVENTS_TEST_MOTO", &python)?;
         let redis_url = env::var("EVENTS_TEST_REDIS_URL").ok().filter(|url| !url.is_empty());
-        Ok(Self { redis_server, redis_url, python, ministack, moto })
+        Ok(Self { redis_server, redis_url, generations, python, ministack, moto })
     }
 
     /// Hands everything to a test run.
     pub(crate) fn apply(&self, command: &mut Command) {
         command.env("EVENTS_TEST_REDIS_SERVER", &self.redis_server.path);
+        for (variable, program) in &self.generations {
+            command.env(variable, &program.path);
+        }
         command.env("EVENTS_TEST_PYTHON", &self.python.path);
         command.env("EVENTS_TEST_MINISTACK", &self.ministack.path);
         command.env("EVENTS_TEST_MOTO", &self.moto.path);
@@ -67,6 +75,9 @@ impl TestEnv {
         if self.redis_url.is_some() {
             lines.push("Redis, shared: the address in EVENTS_TEST_REDIS_URL".to_owned());
         }
+        lines.extend(
+            self.generations.iter().map(|(_, program)| line("A server of another generation", program)),
+        );
         lines.push(line("Python", &self.python));
         lines.push(line("SNS and SQS", &self.ministack));
         lines.push(line("SNS and SQS", &self.moto));

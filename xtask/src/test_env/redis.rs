@@ -57,7 +57,7 @@ fn linked(link: &Path, origin: &'static str) -> Result<Option<Program>> {
     Ok(checked(link.to_owned(), origin))
 }
 
-fn remove_stale(path: &Path) -> Result<()> {
+pub(super) fn remove_stale(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot remove {}", path.display()))
@@ -66,13 +66,23 @@ fn remove_stale(path: &Path) -> Result<()> {
     }
 }
 
+pub(super) fn make_executable(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+            .with_context(|| format!("cannot make {} executable", path.display()))?;
+    }
+    Ok(())
+}
+
 fn checked(path: PathBuf, origin: &'static str) -> Option<Program> {
     let version = version(&path).ok()?;
     Some(Program { path, version, origin })
 }
 
 /// `Redis 7.0.15`, from the program's own words.
-fn version(program: &Path) -> Result<String> {
+pub(super) fn version(program: &Path) -> Result<String> {
     let said = command::output(Command::new(program).arg("--version"))?;
     parse_version(&said).with_context(|| format!("{} is no Redis server: {}", program.display(), said.trim()))
 }
