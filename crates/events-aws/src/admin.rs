@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use events_core::{
     Capabilities, DeadLetter, Error, ErrorKind, EventAdmin, GroupStatus, MessageId, Record, Result,
-    StartFrom, async_trait,
+    Retention, StartFrom, TrimReport, async_trait,
 };
 
 use crate::calls::AwsClients;
@@ -119,6 +119,11 @@ impl EventAdmin for SqsAdmin {
     async fn purge(&self, ids: &[MessageId]) -> Result<u64> {
         let (graveyard, ids) = (Arc::clone(&self.graveyard), wanted(ids));
         self.in_background(async move { graveyard.handle(ids, Wanted::Gone).await }).await
+    }
+
+    async fn trim(&self, _: &Retention) -> Result<TrimReport> {
+        // What a queue forgets, and when, is a setting of the queue.
+        Err(Error::unsupported("trim"))
     }
 
     async fn close(&self) -> Result<()> {

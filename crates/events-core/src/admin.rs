@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use crate::{Capabilities, DeadLetter, Event, MessageId, Result, StartFrom};
+use crate::{Capabilities, DeadLetter, Event, MessageId, Result, Retention, StartFrom, TrimReport};
 
 /// One event of a stream's history.
 #[derive(Debug)]
@@ -48,8 +48,8 @@ impl GroupStatus {
 
 /// Looks at one stream from outside.
 ///
-/// Reading marks, leases and acknowledges nothing; only [`redrive`](Self::redrive) and [`purge`](Self::purge) change
-/// anything, and only dead letters.
+/// Reading marks, leases and acknowledges nothing. Only [`redrive`](Self::redrive) and [`purge`](Self::purge) change
+/// anything about dead letters, and only [`trim`](Self::trim) removes events.
 #[async_trait]
 pub trait EventAdmin: Debug + Send + Sync + 'static {
     /// What the backend can do, and its limits.
@@ -147,6 +147,22 @@ pub trait EventAdmin: Debug + Send + Sync + 'static {
     ///
     /// Dropping the future leaves open which are deleted.
     async fn purge(&self, ids: &[MessageId]) -> Result<u64>;
+
+    /// Removes what need not be kept of the stream's history, oldest first.
+    ///
+    /// What a group was not given or has not acknowledged is never removed, nor is anything after it, but for
+    /// [`hard_max_events`](Retention::hard_max_events). A group that is made meanwhile starts before or after the trimming,
+    /// never in a gap.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) without [`trim`](Capabilities::trim), and where the broker refuses
+    /// what it takes to do it safely; [`InvalidConfig`](crate::ErrorKind::InvalidConfig) for limits that contradict each other.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open how much is removed; what must be kept is kept.
+    async fn trim(&self, retention: &Retention) -> Result<TrimReport>;
 
     /// Lets go of the connection. Closing twice is fine.
     ///

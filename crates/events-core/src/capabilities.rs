@@ -31,6 +31,8 @@ pub struct Capabilities {
     pub uncounted_release: bool,
     /// Dead letters can be listed, redriven and purged through [`EventAdmin`](crate::EventAdmin).
     pub dead_letters: bool,
+    /// History can be trimmed without losing what a group needs: [`EventAdmin::trim`](crate::EventAdmin::trim).
+    pub trim: bool,
     /// What [`Delivery::fail`](crate::Delivery::fail) reported is kept with the event, and with the dead letter it becomes
     /// however its later attempts end. Otherwise only the error of the last attempt is.
     pub keeps_errors: bool,
@@ -53,6 +55,7 @@ impl Default for Capabilities {
             extend: false,
             uncounted_release: false,
             dead_letters: false,
+            trim: false,
             keeps_errors: false,
             max_event_bytes: DEFAULT_MAX_EVENT_BYTES,
             max_headers: None,

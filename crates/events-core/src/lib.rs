@@ -19,6 +19,7 @@ mod message_id;
 mod options;
 mod publisher;
 mod report;
+mod retention;
 mod settler;
 
 mod capabilities;
@@ -41,6 +42,7 @@ pub use message_id::MessageId;
 pub use options::{ConsumerOptions, StartFrom};
 pub use publisher::{EventPublisher, EventPublisherExt};
 pub use report::PublishReport;
+pub use retention::{HeldBy, Retention, TrimReport};
 pub use secret::Secret;
 pub use settler::{Receipt, Settlement, Settler};
 

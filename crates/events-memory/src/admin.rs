@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events_core::{
-    Capabilities, DeadLetter, EventAdmin, GroupStatus, MessageId, Record, Result, StartFrom, async_trait,
+    Capabilities, DeadLetter, EventAdmin, GroupStatus, MessageId, Record, Result, Retention, StartFrom,
+    TrimReport, async_trait,
 };
 use tokio::time::Instant;
 
@@ -101,6 +102,12 @@ impl EventAdmin for MemoryAdmin {
     async fn purge(&self, ids: &[MessageId]) -> Result<u64> {
         let purged = |id: &&MessageId| self.cell.change(|stream| stream.dead_letters.remove(id).is_some());
         Ok(ids.iter().filter(purged).count() as u64)
+    }
+
+    async fn trim(&self, retention: &Retention) -> Result<TrimReport> {
+        retention.validate()?;
+        let date = self.cell.clock.date();
+        Ok(self.cell.change(|stream| stream.trim(retention, date)))
     }
 
     async fn close(&self) -> Result<()> {

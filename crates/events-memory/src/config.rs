@@ -32,6 +32,7 @@ impl MemoryConfig {
         capabilities.extend = true;
         capabilities.uncounted_release = true;
         capabilities.dead_letters = true;
+        capabilities.trim = true;
         capabilities.keeps_errors = true;
         capabilities.max_event_bytes = self.max_event_bytes;
         capabilities

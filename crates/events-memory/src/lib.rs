@@ -16,6 +16,7 @@ mod dead_letters;
 mod group;
 mod log;
 mod stream;
+mod trimming;
 
 #[cfg(test)]
 mod conformance;

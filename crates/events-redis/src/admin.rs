@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use events_core::{
     Capabilities, ConsumerOptions, DeadLetter, Error, ErrorKind, EventAdmin, GroupStatus, MessageId, Record,
-    Result, StartFrom, async_trait, wire,
+    Result, Retention, StartFrom, TrimReport, async_trait, wire,
 };
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
@@ -18,6 +18,7 @@ use crate::client::{
 };
 use crate::dead_letter;
 use crate::entry_id::{EntryId, start_after};
+use crate::janitor;
 
 /// The longest one read waits at the server: a read whose caller went away keeps the next one waiting for that long.
 const LONGEST_READ: Duration = Duration::from_secs(1);
@@ -237,6 +238,11 @@ impl EventAdmin for RedisAdmin {
     async fn purge(&self, ids: &[MessageId]) -> Result<u64> {
         let ids = texts(ids);
         if ids.is_empty() { Ok(0) } else { Ok(self.client.purge(ids).await?) }
+    }
+
+    async fn trim(&self, retention: &Retention) -> Result<TrimReport> {
+        retention.validate()?;
+        janitor::trim(&self.client, retention).await
     }
 
     async fn close(&self) -> Result<()> {

@@ -15,6 +15,7 @@ pub(crate) fn capabilities(config: &RedisConfig) -> Capabilities {
     capabilities.extend = true;
     capabilities.uncounted_release = true;
     capabilities.dead_letters = true;
+    capabilities.trim = true;
     capabilities.keeps_errors = true;
     capabilities.max_event_bytes = config.max_event_bytes.get();
     capabilities

@@ -4,7 +4,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use events_core::{DEFAULT_MAX_EVENT_BYTES, Error, ErrorKind, Result, Secret};
+use events_core::{DEFAULT_MAX_EVENT_BYTES, Error, ErrorKind, Result, Retention, Secret};
 use serde::Deserialize;
 
 use crate::address::Address;
@@ -47,6 +47,18 @@ pub struct RedisConfig {
     /// that finds no room within `command_timeout` fails with [`Full`](ErrorKind::Full); every event counts as a KiB at
     /// least. Default: 64 MiB.
     pub max_queued_bytes: NonZeroU64,
+    /// What is kept of the stream's history; consumers and publishers trim the rest, in steps, every `upkeep_interval`.
+    /// Default: everything.
+    pub retention: Retention,
+    /// After how long without a sign of life the name of a consumer that owns no pending entry is removed from its
+    /// group, at least three leases. Default: 10 min, which is longer than a service takes to be replaced by its next
+    /// version; `none` lets names pile up.
+    #[serde(deserialize_with = "events_core::duration::deserialize_or_none")]
+    pub reap_after: Option<Duration>,
+    /// How often each consumer looks for names to remove, and trims where there is something to trim, give or take
+    /// half of it so that not all do it at once. Publishers trim as often. Default: 30 s.
+    #[serde(deserialize_with = "events_core::duration::deserialize")]
+    pub upkeep_interval: Duration,
 }
 
 impl Default for RedisConfig {
@@ -74,6 +86,9 @@ impl RedisConfig {
             read_overdue: Duration::from_secs(5),
             max_event_bytes: const { NonZeroUsize::new(DEFAULT_MAX_EVENT_BYTES).expect("the limit is not zero") },
             max_queued_bytes: const { NonZeroU64::new(64 * 1024 * 1024).expect("not zero") },
+            retention: Retention::default(),
+            reap_after: Some(Duration::from_secs(10 * 60)),
+            upkeep_interval: Duration::from_secs(30),
         }
     }
 
@@ -140,6 +155,27 @@ impl RedisConfig {
         self
     }
 
+    /// Lets consumers and publishers trim the stream.
+    #[must_use]
+    pub fn with_retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// Sets after how long the name of a consumer that is gone is removed; `None` is never.
+    #[must_use]
+    pub fn with_reap_after(mut self, idle: Option<Duration>) -> Self {
+        self.reap_after = idle;
+        self
+    }
+
+    /// Sets how often consumers and publishers do what has to be done now and then.
+    #[must_use]
+    pub fn with_upkeep_interval(mut self, interval: Duration) -> Self {
+        self.upkeep_interval = interval;
+        self
+    }
+
     /// The server's address with its credentials, those of the URL giving way to those of the fields.
     ///
     /// # Errors
@@ -149,9 +185,11 @@ impl RedisConfig {
         let invalid =
             |message: &'static str| Error::new(ErrorKind::InvalidConfig, "redis configuration", message);
         let shortest = Duration::from_millis(1);
-        if [self.connect_timeout, self.command_timeout, self.read_block].iter().any(|time| *time < shortest) {
-            return Err(invalid("a timeout must be at least 1ms"));
+        let times = [self.connect_timeout, self.command_timeout, self.read_block, self.upkeep_interval];
+        if times.iter().any(|time| *time < shortest) {
+            return Err(invalid("a timeout or interval must be at least 1ms"));
         }
+        self.retention.validate()?;
         let mut address: Address = self.url.expose().parse()?;
         if let Some(username) = &self.username {
             address.username = Some(username.clone());
@@ -191,7 +229,13 @@ mod tests {
 
     #[test]
     fn a_file_sets_what_it_names_and_no_more() {
-        let config: RedisConfig = toml::from_str("command_timeout = \"250ms\"\npassword = \"p\"").unwrap();
+        let text =
+            "command_timeout = '250ms'\npassword = 'p'\nreap_after = 'none'\nretention.max_age = '7days'";
+        let config: RedisConfig = toml::from_str(text).unwrap();
+        assert_eq!(
+            (config.reap_after, config.retention.max_age.map(|age| age.as_secs())),
+            (None, Some(604_800))
+        );
         assert_eq!(config.command_timeout, Duration::from_millis(250));
         assert_eq!(config.connect_timeout, Duration::from_secs(3));
         assert_eq!(config.password, Some(Secret::new("p")));
@@ -216,5 +260,8 @@ mod tests {
         assert_eq!(kind(config().with_username("u")), Err(ErrorKind::InvalidConfig));
         assert_eq!(kind(config().with_password_file("/no/such/file")), Err(ErrorKind::InvalidConfig));
         assert_eq!(kind(config().with_command_timeout(Duration::ZERO)), Err(ErrorKind::InvalidConfig));
+        assert_eq!(kind(config().with_upkeep_interval(Duration::ZERO)), Err(ErrorKind::InvalidConfig));
+        let contradiction = Retention::default().with_max_events(2).with_hard_max_events(1);
+        assert_eq!(kind(config().with_retention(contradiction)), Err(ErrorKind::InvalidConfig));
     }
 }

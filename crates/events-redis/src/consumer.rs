@@ -18,6 +18,7 @@ use crate::capabilities::capabilities;
 use crate::client::{ForeignClient, Link, ReadConnection, Role, StreamClient};
 use crate::entry_id::start_after;
 use crate::inbox::{Found, Inbox, Ready};
+use crate::janitor::Janitor;
 use crate::membership::Membership;
 use crate::reader::Reader;
 use crate::settler::RedisSettler;
@@ -38,6 +39,7 @@ pub struct RedisConsumer {
     /// How long `receive` waits for an answer beyond the time it was given, before it says that there is none.
     overdue: Duration,
     reader: Option<JoinHandle<Result<()>>>,
+    janitor: Option<Janitor>,
 }
 
 impl RedisConsumer {
@@ -110,6 +112,7 @@ impl RedisConsumer {
             RedisSettler::new(commands.clone(), Arc::clone(&member), Arc::clone(&agenda), Arc::clone(&inbox));
         let stream = Arc::clone(commands.stream_key());
         let connected = commands.link().is_connected();
+        let janitor = Janitor::start(config, &commands, Some(&member));
         let mut reader = Reader::new(config, member, start, (commands, reads), Arc::clone(&inbox), agenda);
         if connected && let Err(error) = reader.join().await.map_err(Error::from) {
             if !error.is_transient() {
@@ -124,6 +127,7 @@ impl RedisConsumer {
             capabilities: capabilities(config),
             overdue: config.read_overdue,
             reader: Some(tokio::spawn(reader.run())),
+            janitor,
         })
     }
 
@@ -172,6 +176,7 @@ impl EventConsumer for RedisConsumer {
     }
 
     async fn close(&mut self) -> Result<()> {
+        self.janitor = None;
         self.inbox.close();
         let Some(reader) = &mut self.reader else { return Ok(()) };
         let outcome = reader.await;

@@ -13,6 +13,8 @@ mod client;
 mod capabilities;
 mod publisher;
 
+mod janitor;
+
 mod agenda;
 mod consumer;
 mod inbox;

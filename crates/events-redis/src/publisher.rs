@@ -1,6 +1,7 @@
 //! `RedisPublisher`: events in, entries of a stream out.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use tokio::time::timeout;
 use crate::RedisConfig;
 use crate::capabilities::capabilities;
 use crate::client::{Fields, ForeignClient, Link, Role, StreamClient};
+use crate::janitor::Janitor;
 
 /// How many events one command adds, as measured: more gains nothing and keeps the server from others for longer.
 const EVENTS_IN_ONE_COMMAND: usize = 256;
@@ -46,6 +48,8 @@ pub struct RedisPublisher {
     room: Semaphore,
     units: u32,
     patience: Duration,
+    /// Ends with the publisher.
+    janitor: Mutex<Option<Janitor>>,
 }
 
 impl RedisPublisher {
@@ -70,7 +74,7 @@ impl RedisPublisher {
     /// Publishes through a client that exists already and stays the caller's: it is not closed with the publisher.
     ///
     /// Of `config` only what does not concern connecting counts. The client must be connected and should have a
-    /// reconnection policy.
+    /// reconnection policy. With a [`retention`](RedisConfig::retention) this must be called within a tokio runtime.
     ///
     /// # Errors
     ///
@@ -89,8 +93,11 @@ impl RedisPublisher {
         }
         let units = u32::try_from(config.max_queued_bytes.get().div_ceil(UNIT)).unwrap_or(u32::MAX);
         let units = units.min(Semaphore::MAX_PERMITS.try_into().unwrap_or(u32::MAX));
+        let client = StreamClient::new(link, stream_key, config.command_timeout);
+        let janitor = Mutex::new(Janitor::start(config, &client, None));
         Ok(Self {
-            client: StreamClient::new(link, stream_key, config.command_timeout),
+            client,
+            janitor,
             capabilities: capabilities(config),
             closed: AtomicBool::new(false),
             busy: RwLock::new(()),
@@ -145,6 +152,7 @@ impl EventPublisher for RedisPublisher {
 
     async fn close(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
+        drop(self.janitor.lock().unwrap_or_else(PoisonError::into_inner).take());
         // Whoever publishes holds the lock for reading, for at most the publish timeout.
         let _idle = self.busy.write().await;
         self.client.link().quit().await;

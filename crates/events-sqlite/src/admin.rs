@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use events_core::{
-    Capabilities, DeadLetter, Error, EventAdmin, GroupStatus, MessageId, Record, Result, StartFrom,
+    Capabilities, DeadLetter, Error, EventAdmin, GroupStatus, HeldBy, MessageId, Record, Result, Retention,
+    StartFrom, TrimReport,
 };
 use rusqlite::Connection;
 
@@ -18,7 +19,7 @@ use crate::error::Failure;
 use crate::history::{self, Start, Stream};
 use crate::position::{message_id, parse};
 use crate::publisher::checked_stream;
-use crate::{dead_letters, groups};
+use crate::{dead_letters, groups, retention};
 
 /// Waiting longer than this is waiting for ever: thirty years.
 const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
@@ -160,6 +161,27 @@ impl EventAdmin for SqliteAdmin {
 
     async fn purge(&self, ids: &[MessageId]) -> Result<u64> {
         self.change("purge", ids, dead_letters::purge).await
+    }
+
+    async fn trim(&self, retention: &Retention) -> Result<TrimReport> {
+        const OPERATION: &str = "trim";
+        self.check_open(OPERATION)?;
+        retention.validate()?;
+        let mut report = TrimReport::new();
+        loop {
+            let (stream, limits) = (Arc::clone(&self.stream), retention.clone());
+            let pass = self.database.write(retention::MOST_REMOVED, move |connection| {
+                retention::trim_by_name(connection, &stream, &limits, clock::now())
+            });
+            let trimmed = pass.await.map_err(|failure| failure.to_error(OPERATION))?;
+            report.removed += trimmed.removed;
+            report.cut += trimmed.cut;
+            if !trimmed.more {
+                let held_by = |(group, seq)| HeldBy { group, message_id: message_id(seq) };
+                report.held_by = trimmed.held_by.map(held_by);
+                return Ok(report);
+            }
+        }
     }
 
     async fn close(&self) -> Result<()> {

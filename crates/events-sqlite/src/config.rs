@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use events_core::{Capabilities, DEFAULT_MAX_EVENT_BYTES, Error, ErrorKind, Result, duration};
-use serde::Deserialize;
+use events_core::{Capabilities, DEFAULT_MAX_EVENT_BYTES, Error, ErrorKind, Result, Retention, duration};
+use serde::{Deserialize, Deserializer};
 
 /// SQLite refuses a row of more than a billion bytes; this leaves room for headers and the row's own frame.
 const MOST_EVENT_BYTES: usize = 500 * 1024 * 1024;
@@ -34,8 +34,9 @@ pub struct SqliteConfig {
     /// The largest event in bytes: its JSON, and names and values of its headers. Default: 1048576, at most 524288000.
     #[serde(default = "defaults::max_event_bytes")]
     pub max_event_bytes: usize,
-    /// What is kept of the history. Default: the last seven days.
-    #[serde(default)]
+    /// What is kept of the history of each stream. Default: the last seven days, also where only other limits are named;
+    /// `max_age = "none"` lifts it.
+    #[serde(default = "defaults::retention", deserialize_with = "retention")]
     pub retention: Retention,
 }
 
@@ -48,7 +49,7 @@ impl SqliteConfig {
             busy_timeout: defaults::busy_timeout(),
             poll_interval: defaults::poll_interval(),
             max_event_bytes: defaults::max_event_bytes(),
-            retention: Retention::default(),
+            retention: defaults::retention(),
         }
     }
 
@@ -72,7 +73,7 @@ impl SqliteConfig {
         if self.max_event_bytes > MOST_EVENT_BYTES {
             return invalid("`max_event_bytes` must be at most 524288000");
         }
-        Ok(())
+        self.retention.validate()
     }
 
     /// What the backend offers with these settings.
@@ -86,6 +87,7 @@ impl SqliteConfig {
         capabilities.extend = true;
         capabilities.uncounted_release = true;
         capabilities.dead_letters = true;
+        capabilities.trim = true;
         capabilities.keeps_errors = true;
         capabilities.max_event_bytes = self.max_event_bytes;
         capabilities
@@ -111,30 +113,26 @@ pub enum Synchronous {
     Normal,
 }
 
-/// What is kept of the history of each stream.
-///
-/// An event that some group has not been given or has not settled is kept whatever is set here.
-/// A group that nobody consumes any more therefore keeps its stream growing.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Retention {
-    /// Events older than this are removed; `none` keeps them. Default: `7days`.
-    #[serde(deserialize_with = "duration::deserialize_or_none")]
-    pub max_age: Option<Duration>,
-    /// Of more events than this the oldest are removed. Default: no limit.
-    pub max_events: Option<u64>,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self { max_age: Some(Duration::from_secs(7 * 24 * 60 * 60)), max_events: None }
+/// Reads what is kept, where an age that is not named is not unlimited but the default.
+fn retention<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Retention, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Limits {
+        #[serde(default = "defaults::max_age", deserialize_with = "duration::deserialize_or_none")]
+        max_age: Option<Duration>,
+        max_events: Option<u64>,
+        hard_max_events: Option<u64>,
     }
+    let limits = Limits::deserialize(deserializer)?;
+    let mut retention = Retention::default();
+    (retention.max_age, retention.max_events) = (limits.max_age, limits.max_events);
+    retention.hard_max_events = limits.hard_max_events;
+    Ok(retention)
 }
 
 /// Default values that `serde` wants as functions.
 mod defaults {
-    use super::{DEFAULT_MAX_EVENT_BYTES, Duration};
+    use super::{DEFAULT_MAX_EVENT_BYTES, Duration, Retention};
 
     pub(super) const fn busy_timeout() -> Duration {
         Duration::from_secs(5)
@@ -146,6 +144,16 @@ mod defaults {
 
     pub(super) const fn max_event_bytes() -> usize {
         DEFAULT_MAX_EVENT_BYTES
+    }
+
+    pub(super) const fn max_age() -> Option<Duration> {
+        Some(Duration::from_secs(7 * 24 * 60 * 60))
+    }
+
+    pub(super) fn retention() -> Retention {
+        let mut retention = Retention::default();
+        retention.max_age = max_age();
+        retention
     }
 }
 
@@ -166,12 +174,14 @@ mod tests {
         assert_eq!(config.max_event_bytes, 100);
         assert_eq!(
             config.retention,
-            Retention { max_age: Some(Duration::from_secs(300)), max_events: Some(7) }
+            Retention::default().with_max_age(Duration::from_secs(300)).with_max_events(7)
         );
         let short: SqliteConfig = toml::from_str("path = 'e.db'").unwrap();
         assert_eq!(short, SqliteConfig::new("e.db"));
         let kept: SqliteConfig = toml::from_str("path = 'e.db'\nretention.max_age = 'none'").unwrap();
         assert_eq!(kept.retention.max_age, None);
+        let days: SqliteConfig = toml::from_str("path = 'e.db'\nretention.hard_max_events = 9").unwrap();
+        assert_eq!(days.retention, defaults::retention().with_hard_max_events(9));
     }
 
     #[test]
@@ -192,5 +202,8 @@ mod tests {
         assert_eq!(kind(|config| config.path = PathBuf::new()), Err(ErrorKind::InvalidConfig));
         assert_eq!(kind(|config| config.poll_interval = Duration::ZERO), Err(ErrorKind::InvalidConfig));
         assert_eq!(kind(|config| config.max_event_bytes = usize::MAX), Err(ErrorKind::InvalidConfig));
+        let contradiction: fn(&mut SqliteConfig) =
+            |config| config.retention = Retention::default().with_max_events(2).with_hard_max_events(1);
+        assert_eq!(kind(contradiction), Err(ErrorKind::InvalidConfig));
     }
 }

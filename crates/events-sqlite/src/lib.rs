@@ -30,6 +30,6 @@ mod wake;
 mod writer;
 
 pub use admin::SqliteAdmin;
-pub use config::{Retention, SqliteConfig, Synchronous};
+pub use config::{SqliteConfig, Synchronous};
 pub use consumer::SqliteConsumer;
 pub use publisher::SqlitePublisher;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use events_core::wire::{BODY_FIELD, RawMessage};
-use events_core::{ConsumerOptions, EventAdmin, EventConsumer, EventPublisher, MessageId};
+use events_core::{ConsumerOptions, Event, EventAdmin, EventConsumer, EventPublisher, MessageId};
 use events_sqlite::{SqliteAdmin, SqliteConfig, SqliteConsumer, SqlitePublisher};
 use events_testkit::{Fault, Harness};
 use rusqlite::{Connection, params};
@@ -96,6 +96,25 @@ impl Harness for File {
         let id = self.insert_raw(stream, &message);
         publisher.close().await.unwrap();
         id
+    }
+
+    async fn reap(&self, stream: &str, group: &str) -> bool {
+        // The names go with a sweep, and a sweep comes after 4,096 rows.
+        self.connection()
+            .execute(
+                "INSERT INTO consumers (group_id, name) SELECT g.id, 'gone' FROM consumer_groups g \
+             JOIN streams s ON s.id = g.stream_id WHERE s.name = ?1 AND g.name = ?2",
+                [stream, group],
+            )
+            .unwrap();
+        let publisher = SqlitePublisher::open(&self.config, "elsewhere").await.unwrap();
+        let event = Event::new("a.b", "s", serde_json::json!({})).unwrap();
+        let gone = "SELECT count(*) FROM consumers WHERE name = 'gone'";
+        while self.connection().query_row(gone, [], |row| row.get::<_, i64>(0)).unwrap() > 0 {
+            publisher.publish_batch(&vec![event.clone(); 1_000]).await.unwrap().into_ids().unwrap();
+        }
+        publisher.close().await.unwrap();
+        true
     }
 
     async fn consumer_names(&self, stream: &str, group: &str) -> Option<usize> {

@@ -57,6 +57,12 @@ pub trait Harness: Debug + Send + Sync {
         None
     }
 
+    /// Lets the members of `group` look for consumers that are gone, whatever their usual pace, and returns when they have;
+    /// `false` where the broker keeps no names.
+    async fn reap(&self, _stream: &str, _group: &str) -> bool {
+        false
+    }
+
     /// Numbers of the cases this backend cannot show, each with the reason; a case that is named here and can be shown
     /// fails, and so does one that is not named and cannot.
     fn not_shown(&self) -> &[(u8, &'static str)] {

@@ -21,6 +21,7 @@ pub mod stopping;
 
 pub mod bounds;
 pub mod soak;
+pub mod trimming;
 
 pub use harness::{Fault, Harness, Shown};
 pub use suite::run;

@@ -1,4 +1,4 @@
-//! Cases 30 to 36: whatever dies, what it held goes to others, and nothing accepted is lost.
+//! Cases 30 to 39: whatever dies, what it held goes to others, and nothing accepted is lost.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -205,4 +205,29 @@ async fn outlives(harness: &dyn Harness, loss: Loss, start: StartFrom, waiting: 
     consumer.close().await.expect("a consumer closes");
     publisher.close().await.expect("a publisher closes");
     true
+}
+
+/// 39: the name of a consumer that is gone is removed when nothing is pending under it, and not before.
+pub async fn reaps_dead_consumers_that_own_nothing(harness: &dyn Harness) -> Shown {
+    let scene = Scene::new(harness);
+    scene.publish(2).await;
+    let mut dead = scene.consumer("g").await;
+    let held = receive(&mut *dead, 2).await;
+    // As when its process is killed: nobody says goodbye.
+    std::mem::forget(dead);
+    std::mem::forget(held);
+    if !harness.reap(&scene.stream, "g").await {
+        return Shown::NotOffered;
+    }
+    let names = async || harness.consumer_names(&scene.stream, "g").await.expect("the broker keeps names");
+    assert_eq!(names().await, 1, "something is pending under the name");
+    scene.let_lease_pass().await;
+    let mut other = scene.consumer("g").await;
+    let taken = receive(&mut *other, 2).await;
+    assert!(taken.iter().all(|delivery| delivery.attempt() == 2));
+    ack(taken).await;
+    other.close().await.expect("a consumer closes");
+    harness.reap(&scene.stream, "g").await;
+    assert_eq!(names().await, 0, "nothing is pending under the name any more");
+    Shown::Yes
 }

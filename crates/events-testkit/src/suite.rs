@@ -99,6 +99,7 @@ macro_rules! conformance_suite {
             35 c35_outlives_group_stream_and_data = recovery::outlives_group_stream_and_data;
             36 c36_loses_nothing_accepted_when_the_broker_is_killed
                 = restart::loses_nothing_accepted_when_the_broker_is_killed;
+            39 c39_reaps_dead_consumers_that_own_nothing = recovery::reaps_dead_consumers_that_own_nothing;
 
             45 c45_reports_one_outcome_per_event = flow::reports_one_outcome_per_event;
 
@@ -111,6 +112,7 @@ macro_rules! conformance_suite {
             56 c56_loses_nothing_when_a_receive_is_dropped = stopping::loses_nothing_when_a_receive_is_dropped;
 
             60 c60_repeats_at_most_what_was_in_flight = bounds::repeats_at_most_what_was_in_flight;
+            62 c62_trims_only_what_nobody_needs = trimming::trims_only_what_nobody_needs;
             63 c63_tells_the_truth_about_groups = bounds::tells_the_truth_about_groups;
             64 c64_carries_trace_context = bounds::carries_trace_context;
             65 c65_survives_a_random_mix = soak::survives_a_random_mix;

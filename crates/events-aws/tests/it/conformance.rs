@@ -98,6 +98,8 @@ impl Harness for SqsHarness {
             (34, "nothing trims a queue but the end of its retention"),
             (35, "a queue that was deleted is made again by whoever made it, never by a consumer"),
             (36, "no emulator keeps its queues when it is killed; restarts have a test of their own"),
+            (39, "a queue keeps no names of consumers"),
+            (62, "a queue keeps no history that could be trimmed"),
             (63, "a queue is one group and tells nothing about it"),
         ]
     }
@@ -156,11 +158,13 @@ mod moto {
         32 recovery::keeps_what_is_prefetched;
         34 recovery::clears_what_was_trimmed_while_pending;
         35 recovery::outlives_group_stream_and_data;
+        39 recovery::reaps_dead_consumers_that_own_nothing;
         50 stopping::finishes_what_is_in_flight;
         51 stopping::gives_back_what_was_prefetched;
         52 stopping::dead_letters_nothing_on_shutdown;
         53 stopping::closes_at_any_moment;
         56 stopping::loses_nothing_when_a_receive_is_dropped;
+        62 trimming::trims_only_what_nobody_needs;
         63 bounds::tells_the_truth_about_groups;
         64 bounds::carries_trace_context;
     }

@@ -8,6 +8,7 @@ mod error;
 mod reply;
 
 mod batches;
+mod chores;
 mod notes;
 mod read_connection;
 mod scripts;

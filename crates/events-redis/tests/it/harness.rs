@@ -96,6 +96,24 @@ impl Harness for RedisHarness {
         self.command(&read);
     }
 
+    async fn reap(&self, stream: &str, group: &str) -> bool {
+        // A member in a hurry, which reads nothing. It has looked when it has removed a name that was made for it to find.
+        let config = self.config.clone();
+        let config =
+            config.with_reap_after(Some(Duration::ZERO)).with_upkeep_interval(Duration::from_millis(5));
+        let options = ConsumerOptions::new(group).with_lease(Duration::from_millis(1));
+        let mut member = RedisConsumer::connect(&config, stream, options).await.expect("a consumer");
+        self.command(&["XGROUP", "CREATECONSUMER", stream, group, "gone"]);
+        let is_there = || {
+            let names = self.command(&["XINFO", "CONSUMERS", stream, group]);
+            let names = names.array().unwrap_or_default().iter();
+            names.filter_map(|consumer| consumer.array()?.get(1)?.text()).any(|name| name == "gone")
+        };
+        crate::support::eventually("a name is removed", || !is_there()).await;
+        member.close().await.expect("a consumer closes");
+        true
+    }
+
     async fn consumer_names(&self, stream: &str, group: &str) -> Option<usize> {
         self.command(&["XINFO", "CONSUMERS", stream, group]).array().map(<[Reply]>::len)
     }

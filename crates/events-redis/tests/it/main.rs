@@ -12,3 +12,4 @@ mod leases;
 mod refusals;
 mod support;
 mod unscripted;
+mod upkeep;
