@@ -66,7 +66,11 @@ impl Harness for MemoryHarness {
     }
 
     fn not_shown(&self) -> &[(u8, &'static str)] {
-        &[(36, "the broker lives and dies with the process"), (39, "the broker keeps no names")]
+        &[
+            (36, "the broker lives and dies with the process"),
+            (37, "the broker is the process that would wait for it"),
+            (39, "the broker keeps no names"),
+        ]
     }
 }
 

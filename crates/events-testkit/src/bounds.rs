@@ -1,13 +1,15 @@
 //! Cases 60 to 64: how much may be repeated, and that what is told about a stream is true.
 
+use std::num::NonZeroUsize;
+
 use events_core::wire::{RawMessage, encode};
-use events_core::{Event, GroupStatus};
+use events_core::{Delivery, Event, EventConsumer, GroupStatus};
+use tokio::time::Instant;
 
 use crate::scene::{
-    Scene, ack, ack_what_can_be, dead_letters, expect_nothing, groups_offered, number, receive, receive_one,
-    receive_through_faults,
+    BATCH, DEADLINE, Scene, WAIT, ack, dead_letters, expect_nothing, groups_offered, receive, receive_one,
 };
-use crate::{Fault, Harness, Shown};
+use crate::{Fault, Harness, Ledger, Shown};
 
 /// 60: a fault repeats at most what was in flight when it happened; what was acknowledged before never comes again.
 ///
@@ -24,13 +26,15 @@ pub async fn repeats_at_most_what_was_in_flight(harness: &dyn Harness) -> Shown 
 async fn repeats_after(harness: &dyn Harness, fault: Option<Fault<'_>>) {
     const COUNT: usize = 300;
     let scene = Scene::new(harness);
-    scene.publish(COUNT).await;
+    let ledger = Ledger::default();
+    let publisher = scene.publisher().await;
+    ledger.publish_stubbornly(&*publisher, 0..COUNT, BATCH).await;
+    publisher.close().await.expect("a publisher closes");
     let mut consumer = scene.consumer("g").await;
-    let acked = receive(&mut *consumer, 100).await;
-    let mut seen: Vec<usize> = acked.iter().map(number).collect();
-    ack(acked).await;
-    let in_flight = receive(&mut *consumer, 50).await;
-    seen.extend(in_flight.iter().map(number));
+    let acked = receive_for(&ledger, &mut *consumer, 100).await;
+    ledger.ack(acked).await;
+    let in_flight = receive_for(&ledger, &mut *consumer, 50).await;
+    ledger.fault_begins();
     match fault {
         None => {
             drop(consumer);
@@ -41,28 +45,43 @@ async fn repeats_after(harness: &dyn Harness, fault: Option<Fault<'_>>) {
             if !harness.cause(fault).await {
                 return;
             }
-            ack_what_can_be(in_flight).await;
+            ledger.ack(in_flight).await;
         }
     }
+    ledger.fault_ends();
     scene.let_lease_pass().await;
-    let distinct = |again: &[usize]| {
-        let mut all: Vec<usize> = seen.iter().chain(again).copied().collect();
-        all.sort_unstable();
-        all.dedup();
-        all.len()
-    };
-    let mut again = receive_through_faults(&mut *consumer, |again| distinct(again) == COUNT).await;
+    let end = Instant::now() + DEADLINE;
+    let mut quiet = 0;
     // What is repeated may come last.
-    scene.let_lease_pass().await;
-    let mut asked = 0;
-    let three_times = |_: &[usize]| {
-        asked += 1;
-        asked > 3
-    };
-    again.extend(receive_through_faults(&mut *consumer, three_times).await);
-    let repeated = seen.len() + again.len() - COUNT;
-    assert!(repeated <= 50, "{fault:?} repeats {repeated} of at most 50");
+    while ledger.delivered() < COUNT || quiet < 3 {
+        assert!(Instant::now() < end, "{fault:?}: {}", ledger.balance());
+        if ledger.delivered() == COUNT {
+            if quiet == 0 {
+                scene.let_lease_pass().await;
+            }
+            quiet += 1;
+        }
+        // A transient error passes; the next call says so.
+        if let Ok(deliveries) = ledger.receive(&mut *consumer, BATCH, WAIT).await {
+            ledger.ack(deliveries).await;
+        }
+    }
+    let balance = ledger.balance();
+    balance.assert_sound();
+    assert!(balance.duplicated <= 50, "{fault:?}: {balance}");
     expect_nothing(&mut *consumer).await;
+}
+
+/// Receives until there are `count` deliveries, all of which the ledger knows.
+async fn receive_for(ledger: &Ledger, consumer: &mut dyn EventConsumer, count: usize) -> Vec<Delivery> {
+    let end = Instant::now() + DEADLINE;
+    let mut deliveries = Vec::new();
+    while deliveries.len() < count {
+        assert!(Instant::now() < end, "{} of {count} deliveries after {DEADLINE:?}", deliveries.len());
+        let max = NonZeroUsize::new(count - deliveries.len()).unwrap_or(BATCH).min(BATCH);
+        deliveries.extend(ledger.receive(consumer, max, WAIT).await.expect("receiving works"));
+    }
+    deliveries
 }
 
 /// 63: lag, pending, the age of the oldest pending event and the depth of the dead letters are what they are.

@@ -99,6 +99,10 @@ pub enum Fault<'a> {
     RestartBroker,
     /// Every connection to the server is cut once; the server lives on.
     CutConnections,
+    /// The server stops answering, with its connections open.
+    Freeze,
+    /// A frozen server goes on.
+    Thaw,
 }
 
 /// Whether a case could be shown on a backend.

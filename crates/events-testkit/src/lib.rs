@@ -3,6 +3,7 @@
 #![doc = include_str!("../README.md")]
 
 mod harness;
+mod ledger;
 mod scene;
 mod suite;
 
@@ -24,4 +25,5 @@ pub mod soak;
 pub mod trimming;
 
 pub use harness::{Fault, Harness, Shown};
+pub use ledger::{Balance, Ledger};
 pub use suite::run;

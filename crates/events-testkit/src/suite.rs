@@ -99,6 +99,7 @@ macro_rules! conformance_suite {
             35 c35_outlives_group_stream_and_data = recovery::outlives_group_stream_and_data;
             36 c36_loses_nothing_accepted_when_the_broker_is_killed
                 = restart::loses_nothing_accepted_when_the_broker_is_killed;
+            37 c37_notices_a_frozen_broker = restart::notices_a_frozen_broker;
             39 c39_reaps_dead_consumers_that_own_nothing = recovery::reaps_dead_consumers_that_own_nothing;
 
             45 c45_reports_one_outcome_per_event = flow::reports_one_outcome_per_event;

@@ -98,6 +98,7 @@ impl Harness for SqsHarness {
             (34, "nothing trims a queue but the end of its retention"),
             (35, "a queue that was deleted is made again by whoever made it, never by a consumer"),
             (36, "no emulator keeps its queues when it is killed; restarts have a test of their own"),
+            (37, "calls have time limits of their own; a frozen emulator has a test of its own"),
             (39, "a queue keeps no names of consumers"),
             (62, "a queue keeps no history that could be trimmed"),
             (63, "a queue is one group and tells nothing about it"),

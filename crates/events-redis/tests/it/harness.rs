@@ -81,6 +81,8 @@ impl Harness for RedisHarness {
                 server.restart().expect("the server starts again");
             }
             Fault::CutConnections => drop(self.command(&["CLIENT", "KILL", "TYPE", "normal"])),
+            Fault::Freeze => self.server().freeze().expect("the server is frozen"),
+            Fault::Thaw => self.server().thaw().expect("the server continues"),
             _ => return false,
         }
         true

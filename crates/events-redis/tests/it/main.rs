@@ -1,5 +1,6 @@
 //! Tests against real Redis servers.
 
+mod chance;
 mod conformance;
 mod harness;
 mod proxy;
@@ -10,6 +11,7 @@ mod dead_letters;
 mod faults;
 mod leases;
 mod refusals;
+mod soak;
 mod support;
 mod unscripted;
 mod upkeep;

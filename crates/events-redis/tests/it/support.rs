@@ -20,6 +20,9 @@ pub(crate) const GROUP: &str = "audit";
 /// Short enough to wait for, long enough for a busy machine.
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
 
+/// How often the client sends again what was not answered: three times in all.
+pub(crate) const RESENDS: u32 = 2;
+
 pub(crate) fn server() -> RedisServer {
     RedisServer::start().expect("a Redis server")
 }
