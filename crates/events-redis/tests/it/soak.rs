@@ -12,13 +12,13 @@ use events_core::{ConsumerOptions, DeadLetterReason, Delivery, EventAdmin, Event
 use events_redis::{RedisAdmin, RedisConfig, RedisConsumer, RedisPublisher};
 use events_testkit::Ledger;
 use test_servers::{RedisServer, Reply, RespConnection};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, RwLock};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::chance::Chance;
 use crate::proxy::Proxy;
-use crate::support::{BATCH, GROUP, RESENDS, STREAM};
+use crate::support::{BATCH, GROUP, RESENDS, STREAM, number_in};
 
 const DEFAULT: Duration = Duration::from_secs(60);
 
@@ -60,6 +60,9 @@ struct Soak {
     next: AtomicUsize,
     rejected: std::sync::Mutex<BTreeSet<usize>>,
     poison: AtomicUsize,
+    /// Written while a destroyed group is missing: a consumer that starts then would make it from the beginning, as it
+    /// must, and everything would come again.
+    births: RwLock<()>,
     /// No more is published, and consumers make no more trouble.
     calm: AtomicBool,
 }
@@ -154,6 +157,7 @@ impl Soak {
             next: AtomicUsize::new(0),
             rejected: std::sync::Mutex::default(),
             poison: AtomicUsize::new(0),
+            births: RwLock::new(()),
             calm: AtomicBool::new(false),
         }
     }
@@ -196,7 +200,9 @@ impl Soak {
     async fn consume(self: Arc<Self>, mut chance: Chance) {
         let options = ConsumerOptions::new(GROUP).with_lease(SOAK_LEASE);
         let config = &self.configs[chance.index(2)];
+        let born = self.births.read().await;
         let mut consumer = RedisConsumer::connect(config, STREAM, options).await.expect("a consumer");
+        drop(born);
         loop {
             let max = [1, 10, 64, 100][chance.index(4)];
             let max = NonZeroUsize::new(max).expect("not zero");
@@ -311,6 +317,7 @@ impl Soak {
     }
 
     async fn destroy_group(&self) {
+        let _no_births = self.births.write().await;
         let reply = self.command(&["EVAL", DESTROY, "1", STREAM, GROUP]).await;
         let numbers = |part: &Reply| -> Vec<usize> {
             part.array().into_iter().flatten().filter_map(|text| number_in(text.text()?)).collect()
@@ -318,6 +325,11 @@ impl Soak {
         let [pending, recent] = reply.array().expect("two lists") else { panic!("two lists") };
         self.ledger.forget(numbers(pending));
         self.ledger.may_repeat(numbers(recent));
+        let end = Instant::now() + SETTLING;
+        while self.command(&["XINFO", "GROUPS", STREAM]).await.array().is_none_or(<[_]>::is_empty) {
+            assert!(Instant::now() < end, "nobody makes the group again");
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// All dead letters: why, and the number of the event if it has one.
@@ -354,12 +366,6 @@ impl Soak {
 
 fn number(delivery: &Delivery) -> usize {
     usize::try_from(crate::support::number(delivery)).expect("a small number")
-}
-
-/// The number of an event from its JSON.
-fn number_in(text: &str) -> Option<usize> {
-    let event: serde_json::Value = serde_json::from_str(text).ok()?;
-    event["payload"]["n"].as_u64()?.try_into().ok()
 }
 
 /// How many entries are pending in the group, and how many it has not been given yet.

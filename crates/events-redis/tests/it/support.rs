@@ -56,6 +56,12 @@ pub(crate) fn number(delivery: &Delivery) -> u64 {
     payload["n"].as_u64().expect("a numbered event")
 }
 
+/// The number of an event from its JSON.
+pub(crate) fn number_in(text: &str) -> Option<usize> {
+    let event: serde_json::Value = serde_json::from_str(text).ok()?;
+    event["payload"]["n"].as_u64()?.try_into().ok()
+}
+
 /// Publishes and insists that all is accepted.
 pub(crate) async fn publish(publisher: &RedisPublisher, numbers: std::ops::Range<u64>) {
     let report = publisher.publish_batch(&numbered(numbers)).await.expect("the batch is sent");
