@@ -2,6 +2,7 @@
 
 #![doc = include_str!("../README.md")]
 
+mod balance;
 mod harness;
 mod ledger;
 mod scene;
@@ -24,6 +25,7 @@ pub mod bounds;
 pub mod soak;
 pub mod trimming;
 
+pub use balance::Balance;
 pub use harness::{Fault, Harness, Shown};
-pub use ledger::{Balance, Ledger};
+pub use ledger::Ledger;
 pub use suite::run;

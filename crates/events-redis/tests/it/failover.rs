@@ -37,7 +37,7 @@ impl Load {
         let next = Arc::new(AtomicUsize::new(0));
         let (mut publishing, mut consuming) = (JoinSet::new(), JoinSet::new());
         for _ in 0..2 {
-            let publisher = RedisPublisher::connect(config, STREAM).await.unwrap();
+            let publisher = RedisPublisher::connect(config, STREAM).await.expect("a publisher");
             let (account, calm, next) = (Arc::clone(&ledger), Arc::clone(&calm), Arc::clone(&next));
             publishing.spawn(async move {
                 while !calm.load(Ordering::Relaxed) {
@@ -45,9 +45,9 @@ impl Load {
                     account.publish_stubbornly(&publisher, first..first + 10, BATCH).await;
                     sleep(Duration::from_millis(10)).await;
                 }
-                publisher.close().await.unwrap();
+                publisher.close().await.expect("a publisher closes");
             });
-            let mut consumer = RedisConsumer::connect(config, STREAM, options()).await.unwrap();
+            let mut consumer = RedisConsumer::connect(config, STREAM, options()).await.expect("a consumer");
             let account = Arc::clone(&ledger);
             consuming.spawn(async move {
                 loop {
@@ -145,8 +145,8 @@ enum Cause {
     Asked,
 }
 
-async fn sentinels_fail_over(cause: Cause) {
-    let mut sentinel = RedisSentinel::start().unwrap();
+async fn sentinels_fail_over(cause: Cause) -> String {
+    let mut sentinel = RedisSentinel::start().expect("sentinels");
     let (first, second) = (sentinel.first_primary().port(), sentinel.first_replica().port());
     let config = RedisConfig::new(sentinel.url())
         .with_command_timeout(Duration::from_secs(2))
@@ -155,9 +155,9 @@ async fn sentinels_fail_over(cause: Cause) {
     let replicated = load.replicated(first, second).await;
     let began = load.fault_begins(&replicated);
     match cause {
-        Cause::Killed => sentinel.first_primary().kill().unwrap(),
-        Cause::Frozen => sentinel.first_primary().freeze().unwrap(),
-        Cause::Asked => sentinel.fail_over().unwrap(),
+        Cause::Killed => sentinel.first_primary().kill().expect("it is killed"),
+        Cause::Frozen => sentinel.first_primary().freeze().expect("it is frozen"),
+        Cause::Asked => sentinel.fail_over().expect("the sentinels agree"),
     }
     eventually("the replica takes over", || sentinel.primary_port().is_ok_and(|port| port == second)).await;
     let elected = began.elapsed();
@@ -165,7 +165,7 @@ async fn sentinels_fail_over(cause: Cause) {
     let recovered = began.elapsed();
     if cause == Cause::Frozen {
         // It comes back as the primary it was, and is told what it is now.
-        sentinel.first_primary().thaw().unwrap();
+        sentinel.first_primary().thaw().expect("it goes on");
     }
     if cause != Cause::Killed {
         let follows = || ask(first, &["ROLE"]).array().is_some_and(|role| role[0].text() == Some("slave"));
@@ -173,22 +173,22 @@ async fn sentinels_fail_over(cause: Cause) {
     }
     load.flow(300).await;
     let balance = load.finish(second, &replicated).await;
-    println!("{cause:?}: elected after {elected:?}, events flow after {recovered:?}; {balance}");
+    format!("{cause:?}: elected after {elected:?}, events flow after {recovered:?}; {balance}")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c38_a_killed_primary_is_followed_to_where_the_sentinels_say() {
-    sentinels_fail_over(Cause::Killed).await;
+    println!("{}", sentinels_fail_over(Cause::Killed).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c38_a_frozen_primary_that_comes_back_demoted_is_left() {
-    sentinels_fail_over(Cause::Frozen).await;
+    println!("{}", sentinels_fail_over(Cause::Frozen).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c38_a_primary_that_is_demoted_in_peace_is_left() {
-    sentinels_fail_over(Cause::Asked).await;
+    println!("{}", sentinels_fail_over(Cause::Asked).await);
 }
 
 fn cluster_config(cluster: &RedisCluster) -> RedisConfig {
