@@ -69,6 +69,8 @@ struct State {
     answer: Option<Result<()>>,
     trouble: Option<Error>,
     demands: u64,
+    /// How many events the last call wanted.
+    asked: usize,
     refreshing: bool,
     closed: bool,
 }
@@ -88,6 +90,7 @@ impl Inbox {
     /// Takes up to `max` events whose leases begin now, if there are any.
     pub(crate) fn take(&self, max: usize) -> Option<Vec<Ready>> {
         let mut state = self.state();
+        state.asked = max;
         let fresh = |ready: &Ready| ready.leased.is_none_or(|leased| leased.elapsed() <= self.fresh);
         if state.refreshing || !state.ready.iter().take(max).all(fresh) || state.ready.is_empty() {
             return None;
@@ -150,6 +153,11 @@ impl Inbox {
             }
             None => Want::Nothing,
         }
+    }
+
+    /// How many events the last call wanted, and the next one as a rule.
+    pub(crate) fn asked(&self) -> usize {
+        self.state().asked
     }
 
     /// Whether this call still waits.

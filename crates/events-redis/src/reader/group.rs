@@ -60,7 +60,7 @@ impl Reader {
         };
         self.position = Some(start);
         self.recovery = None;
-        self.ahead = None;
+        self.ahead = false;
         Ok(start)
     }
 

@@ -58,8 +58,8 @@ pub(crate) struct Reader {
     scan: Scan,
     /// When a read that found nothing was sent.
     read_to_end: Option<Instant>,
-    /// How many events to fetch before they are asked for.
-    ahead: Option<usize>,
+    /// Whether to fetch events before they are asked for: as many as were asked for last.
+    ahead: bool,
     /// Not before then are leases looked after again, after that failed.
     upkeep_after: Instant,
 }
@@ -105,7 +105,7 @@ impl Reader {
             recovery: Some(Recovery::of_former_process()),
             scan: Scan::new(interval),
             read_to_end: None,
-            ahead: None,
+            ahead: false,
             upkeep_after: Instant::now(),
         }
     }
@@ -134,15 +134,14 @@ impl Reader {
         match self.inbox.want() {
             Want::Events(demand) => self.serve(&demand).await?,
             Want::Fresh => self.refresh().await?,
-            Want::Nothing => match self.ahead {
-                Some(count) if !self.inbox.has_ready() && self.joined == Joined::Yes => {
-                    self.read_ahead(count).await?;
-                }
-                _ => {
-                    self.rest().await;
-                    return Ok(Contact::None);
-                }
-            },
+            Want::Nothing if self.is_ahead_worth_it() => {
+                self.ahead = false;
+                self.read(self.inbox.asked(), None, None).await?;
+            }
+            Want::Nothing => {
+                self.rest().await;
+                return Ok(Contact::None);
+            }
         }
         Ok(Contact::Answered)
     }
@@ -179,9 +178,11 @@ impl Reader {
         self.read(demand.max, Some(left.min(self.block)), Some(demand)).await
     }
 
-    async fn read_ahead(&mut self, count: usize) -> Result<(), CommandError> {
-        self.ahead = None;
-        self.read(count, None, None).await
+    fn is_ahead_worth_it(&self) -> bool {
+        self.ahead
+            && self.joined == Joined::Yes
+            && !self.inbox.has_ready()
+            && self.inbox.asked() >= READ_AHEAD_FROM
     }
 
     /// Waits until there is something to do.

@@ -38,7 +38,7 @@ impl Reader {
             self.read_to_end = Some(sent);
             return Ok(());
         }
-        self.ahead = (entries.len() == count && count >= READ_AHEAD_FROM).then_some(count);
+        self.ahead = entries.len() == count && count >= READ_AHEAD_FROM;
         self.hand_over(entries.into_iter().map(|entry| (entry, 1)).collect(), sent).await;
         Ok(())
     }
