@@ -4,6 +4,8 @@
 
 mod backoff;
 mod header_scope;
+mod outage;
+mod patience;
 
 mod manager;
 mod worker;
@@ -13,8 +15,8 @@ pub use manager::{
     ContextSource, DropReason, EventManager, EventManagerBuilder, ManagerConfig, ManagerStats, Overflow,
     Spool, SpoolConfig,
 };
+pub use patience::until_available;
 pub use worker::{
-    Batch, BatchDone, BatchError, BatchWorker, Context, Deduplicate, Failure, FromContext, Handler,
-    Middleware, Next, Outcome, RateLimit, RetryPolicy, SeenStore, Typed, Unmatched, Worker, WorkerConfig,
-    WorkerReport,
+    BatchDone, BatchError, BatchWorker, Context, Deduplicate, Failure, FromContext, Handler, Middleware,
+    Next, Outcome, RateLimit, RetryPolicy, SeenStore, Typed, Unmatched, Worker, WorkerConfig, WorkerReport,
 };

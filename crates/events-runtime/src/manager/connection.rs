@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use events_core::{Error, ErrorKind, Event, EventPublisher, Result};
 use futures_util::future::BoxFuture;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::shared::Shared;
 use super::stats::DropReason;
+use crate::outage::Outage;
 
 /// Makes a publisher; called again until it succeeds.
 pub(crate) type Connector =
     Box<dyn Fn() -> BoxFuture<'static, Result<Arc<dyn EventPublisher>>> + Send + Sync>;
 
-/// How often an outage that goes on is mentioned.
-const REMINDER: Duration = Duration::from_secs(30);
+/// What cannot be done during an outage.
+const AWAY: &str = "events cannot be published";
 
 /// How long letting go of the connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -25,8 +26,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Connection {
     publisher: Option<Arc<dyn EventPublisher>>,
     connector: Option<Connector>,
-    /// When the present outage was last mentioned; `None` while there is none.
-    mentioned: Option<Instant>,
+    outage: Outage,
 }
 
 impl fmt::Debug for Connection {
@@ -37,11 +37,11 @@ impl fmt::Debug for Connection {
 
 impl Connection {
     pub(crate) fn open(publisher: Arc<dyn EventPublisher>) -> Self {
-        Self { publisher: Some(publisher), connector: None, mentioned: None }
+        Self { publisher: Some(publisher), connector: None, outage: Outage::of(AWAY) }
     }
 
     pub(crate) fn lazy(connector: Connector) -> Self {
-        Self { publisher: None, connector: Some(connector), mentioned: None }
+        Self { publisher: None, connector: Some(connector), outage: Outage::of(AWAY) }
     }
 
     /// Publishes what it can and leaves in `events` what is worth another attempt.
@@ -58,7 +58,7 @@ impl Connection {
         let outcomes = match timeout(within, self.try_publish(events)).await {
             Ok(Ok(outcomes)) => outcomes,
             Ok(Err(error)) => {
-                self.failed(&error);
+                self.outage.goes_on(&error);
                 // Nothing was sent, so the call as a whole decides for each of them.
                 if !worth_another_attempt(&error, keep) {
                     events.drain(..).for_each(|event| shared.dropped(&event, DropReason::Refused));
@@ -66,7 +66,7 @@ impl Connection {
                 return;
             }
             Err(_) => {
-                return self.failed(&Error::new(
+                return self.outage.goes_on(&Error::new(
                     ErrorKind::Timeout,
                     "publish",
                     format!("no answer in {within:?}"),
@@ -93,8 +93,8 @@ impl Connection {
         });
         shared.counters.published.fetch_add(published, Ordering::Relaxed);
         match failure {
-            Some(error) => self.failed(&error),
-            None => self.worked(),
+            Some(error) => self.outage.goes_on(&error),
+            None => self.outage.is_over(),
         }
     }
 
@@ -108,21 +108,6 @@ impl Connection {
         }
         let Some(publisher) = &self.publisher else { return Err(Error::closed("publish")) };
         Ok(publisher.publish_batch(events).await?.into_outcomes())
-    }
-
-    fn failed(&mut self, error: &Error) {
-        if self.mentioned.is_some_and(|at| at.elapsed() < REMINDER) {
-            return;
-        }
-        self.mentioned = Some(Instant::now());
-        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(%error, cause, "events cannot be published");
-    }
-
-    fn worked(&mut self) {
-        if self.mentioned.take().is_some() {
-            tracing::info!("events are published again");
-        }
     }
 
     pub(crate) async fn close(&mut self) {

@@ -3,24 +3,18 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::Duration;
 
-use events_core::{ConsumerOptions, Delivery, Error, ErrorKind, Event, EventConsumer, Result};
+use events_core::{ConsumerOptions, Delivery, Error, ErrorKind, EventConsumer, Result};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::config::LONGEST;
+use super::intake::Intake;
 use super::report::WorkerReport;
 use super::settling::Settling;
 
-/// How long one call of `receive` waits; it only bounds how often the broker is asked.
-const WAIT: Duration = Duration::from_secs(30);
-
 /// How long the last acknowledgements may take to arrive.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-
-/// A batch as the one who handles it sees it.
-pub type Batch = Arc<[Arc<Event>]>;
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,24 +22,32 @@ pub type Batch = Arc<[Arc<Event>]>;
 pub struct BatchDone {
     /// How many of its events, from the first on, are done with. They are acknowledged; the others are given back.
     pub events: usize,
+    /// How many of those count towards the [limit](BatchWorker::with_limit).
+    pub counted: usize,
     /// Whether more may follow.
     pub then: ControlFlow<()>,
 }
 
 impl BatchDone {
     /// All of them are done with, and the next batch may come.
-    pub fn all(batch: &Batch) -> Self {
-        Self { events: batch.len(), then: ControlFlow::Continue(()) }
+    pub fn all(batch: &[Delivery]) -> Self {
+        Self { events: batch.len(), counted: batch.len(), then: ControlFlow::Continue(()) }
     }
 
     /// So many are done with, and no more can be: the output is closed.
     pub fn then_stop(events: usize) -> Self {
-        Self { events, then: ControlFlow::Break(()) }
+        Self { events, counted: events, then: ControlFlow::Break(()) }
+    }
+
+    /// Of those that are done with only so many count towards the limit: the others were passed over.
+    pub fn counting(mut self, events: usize) -> Self {
+        self.counted = events;
+        self
     }
 }
 
 /// Hands events to one function, a batch at a time and in the order of the stream, and acknowledges a batch after the
-/// function has returned.
+/// function has returned. The function sees deliveries and cannot settle them: it has no value of one.
 ///
 /// For work that is cheap for each event and dear for each flush, such as printing. While one batch is acknowledged the
 /// next is received and handled. Leases are extended while the function works. Nothing is retried here and nothing is
@@ -72,7 +74,7 @@ impl BatchWorker {
         self
     }
 
-    /// Ends after this many events.
+    /// Ends after this many events [count](BatchDone::counted), and takes no more than these at a time.
     pub fn with_limit(mut self, events: u64) -> Self {
         self.limit = events;
         self
@@ -97,7 +99,7 @@ impl BatchWorker {
     pub async fn run_until<E>(
         self,
         stop: impl Future<Output = ()> + Send,
-        mut handle: impl AsyncFnMut(Batch) -> std::result::Result<BatchDone, E>,
+        mut handle: impl AsyncFnMut(&[Delivery]) -> std::result::Result<BatchDone, E>,
     ) -> std::result::Result<WorkerReport, BatchError<E>> {
         let Self { mut consumer, batch, lease, limit, drain } = self;
         let mut report = WorkerReport::default();
@@ -105,6 +107,7 @@ impl BatchWorker {
         let (lease, extend) = (lease.min(LONGEST), consumer.capabilities().extend);
         let mut stop = std::pin::pin!(stop);
         let mut left = limit;
+        let mut intake = Intake::new(drain);
         let ended = loop {
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(batch.get());
             // One batch may still be on its way to being acknowledged, so that neither waits for the other.
@@ -112,26 +115,23 @@ impl BatchWorker {
             let received = tokio::select! {
                 biased;
                 () = &mut stop => break Ok(()),
-                received = receive(&mut *consumer, most, drain, &mut settling, &mut report) => received,
+                received = receive(&mut *consumer, most, &intake, &mut settling, &mut report) => received,
             };
-            let deliveries = match received {
-                Ok(deliveries) if deliveries.is_empty() && drain => break Ok(()),
-                Ok(deliveries) if deliveries.is_empty() => continue,
-                Ok(deliveries) => deliveries,
-                Err(error) if error.is_transient() => {
-                    tracing::warn!(%error, "no events can be received; trying again");
-                    continue;
-                }
+            let deliveries = match intake.look_at(received) {
+                Ok(None) => continue,
+                Ok(Some(deliveries)) if deliveries.is_empty() && drain => break Ok(()),
+                Ok(Some(deliveries)) if deliveries.is_empty() => continue,
+                Ok(Some(deliveries)) => deliveries,
                 Err(error) => break Err(BatchError::Consumer(error)),
             };
-            let events: Batch = deliveries.iter().map(Delivery::shared_event).collect();
+            let handling = handle(&deliveries);
             let (handled, lease_end) =
-                holding(&deliveries, lease, extend, handle(events), &mut settling, &mut report).await;
-            let (done, handled) = match handled {
-                Ok(BatchDone { events, then }) => (events.min(deliveries.len()), Ok(then)),
-                Err(error) => (0, Err(error)),
+                holding(&deliveries, lease, extend, handling, &mut settling, &mut report).await;
+            let (done, counted, handled) = match handled {
+                Ok(BatchDone { events, counted, then }) => (events.min(deliveries.len()), counted, Ok(then)),
+                Err(error) => (0, 0, Err(error)),
             };
-            left = left.saturating_sub(done as u64);
+            left = left.saturating_sub(counted as u64);
             let mut deliveries = deliveries.into_iter();
             deliveries.by_ref().take(done).for_each(|delivery| settling.ack(delivery, lease_end));
             settling.release(deliveries.collect(), &mut report);
@@ -168,7 +168,7 @@ impl BatchWorker {
 async fn receive(
     consumer: &mut dyn EventConsumer,
     most: NonZeroUsize,
-    drain: bool,
+    intake: &Intake,
     settling: &mut Settling,
     report: &mut WorkerReport,
 ) -> Result<Vec<Delivery>> {
@@ -176,12 +176,13 @@ async fn receive(
         settling.ended(report).await;
         settling.flush();
     }
-    let mut receiving = consumer.receive(most, if drain { Duration::ZERO } else { WAIT });
+    let mut receiving = consumer.receive(most, intake.wait());
     loop {
         tokio::select! {
             biased;
-            received = &mut receiving => return received,
+            // First what is handled, so that it is on its way to being acknowledged before the next batch is handled.
             () = settling.ended(report) => settling.flush(),
+            received = &mut receiving => return received,
         }
     }
 }

@@ -1,17 +1,18 @@
 //! Runs handlers, several to a task, and tells what came of each.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{self, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt, poll};
+use futures_util::{FutureExt, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::context::Context;
 use super::failure::Failure;
@@ -19,10 +20,18 @@ use super::handler::Outcome;
 use super::held::Slot;
 use super::router::Routes;
 use super::trace::{self, MakeSpan};
+use crate::HeaderScope;
 
 /// The most handlers that begin in one task. More would make starting cheaper still, but a handler that computes for long
 /// without ever waiting holds up those it shares the task with.
 const MOST_TOGETHER: usize = 32;
+
+/// Handlers that compute for no longer than this before they wait or end are begun by the worker itself: a task for them
+/// would cost more than they do.
+const QUICK: Duration = Duration::from_micros(10);
+
+/// How many are begun by the worker before it looks at the clock again.
+const BETWEEN_LOOKS: usize = 16;
 
 /// One event to be handled.
 pub(crate) struct Job {
@@ -40,9 +49,11 @@ pub(crate) struct Method {
     pub(crate) make_span: MakeSpan,
 }
 
-/// The tasks in which handlers run.
+/// The handlers at work.
 pub(crate) struct Crew {
     method: Arc<Method>,
+    /// Whether the handlers that began last were [`QUICK`]; written wherever handlers begin.
+    quick: Arc<AtomicBool>,
     tasks: JoinSet<()>,
     parallel: usize,
     sender: UnboundedSender<Vec<Done>>,
@@ -54,18 +65,39 @@ impl Crew {
     pub(crate) fn new(method: Method) -> Self {
         let (sender, done) = unbounded_channel();
         let parallel = Handle::current().metrics().num_workers().max(1);
-        Self { method: Arc::new(method), tasks: JoinSet::new(), parallel, sender, done }
+        Self {
+            method: Arc::new(method),
+            quick: Arc::default(),
+            tasks: JoinSet::new(),
+            parallel,
+            sender,
+            done,
+        }
     }
 
-    pub(crate) fn start(&mut self, jobs: Vec<Job>) {
+    /// Starts handlers, and returns what came of those that have ended already.
+    pub(crate) fn start(&mut self, jobs: Vec<Job>) -> Vec<Done> {
         while self.tasks.try_join_next().is_some() {}
-        let together = jobs.len().div_ceil(self.parallel).clamp(1, MOST_TOGETHER);
+        let (mut done, mut waiting) = (Vec::new(), Vec::new());
         let mut jobs = jobs.into_iter().peekable();
-        while jobs.peek().is_some() {
-            let some: Vec<Job> = jobs.by_ref().take(together).collect();
-            let reporter =
-                Reporter { left: some.iter().map(|job| job.slot).collect(), sender: self.sender.clone() };
-            self.tasks.spawn(run(Arc::clone(&self.method), some, reporter));
+        while jobs.peek().is_some() && self.quick.load(Ordering::Relaxed) {
+            let some = jobs.by_ref().take(BETWEEN_LOOKS).map(Task::New);
+            begin(&self.method, &self.quick, some, &mut done, &mut waiting);
+        }
+        let waiting = waiting.into_iter().map(Task::Begun);
+        self.spawn(waiting.chain(jobs.map(Task::New)).collect());
+        done
+    }
+
+    /// Spreads the work over tasks.
+    fn spawn(&mut self, work: Vec<Task>) {
+        let together = work.len().div_ceil(self.parallel).clamp(1, MOST_TOGETHER);
+        let mut work = work.into_iter().peekable();
+        while work.peek().is_some() {
+            let some: Vec<Task> = work.by_ref().take(together).collect();
+            let left = some.iter().map(Task::slot).collect();
+            let reporter = Reporter { left, sender: self.sender.clone() };
+            self.tasks.spawn(run(Arc::clone(&self.method), Arc::clone(&self.quick), some, reporter));
         }
     }
 
@@ -125,48 +157,100 @@ impl Drop for Reporter {
     }
 }
 
-/// Starts the handlers one after the other, and waits for those that have to wait.
-async fn run(method: Arc<Method>, jobs: Vec<Job>, mut reporter: Reporter) {
-    let mut done = Vec::with_capacity(jobs.len());
-    let mut waiting = FuturesUnordered::new();
-    for job in jobs {
-        // A handler that has nothing to wait for is done here, at the cost of one poll.
-        let mut handling = handle(&method, job);
-        match poll!(&mut handling) {
-            Poll::Ready(ended) => done.push(ended),
-            Poll::Pending => waiting.push(handling),
+/// A handler to be seen through.
+enum Task {
+    New(Job),
+    Begun(Begun),
+}
+
+impl Task {
+    fn slot(&self) -> Slot {
+        match self {
+            Self::New(job) => job.slot,
+            Self::Begun(begun) => begun.slot,
         }
     }
+}
+
+/// A handler that has to wait for something.
+struct Begun {
+    slot: Slot,
+    handled: BoxFuture<'static, Outcome>,
+    span: Span,
+    scope: Option<HeaderScope>,
+}
+
+/// Starts the handlers one after the other, and waits for those that have to wait.
+async fn run(method: Arc<Method>, quick: Arc<AtomicBool>, work: Vec<Task>, mut reporter: Reporter) {
+    let (mut done, mut begun) = (Vec::new(), Vec::new());
+    begin(&method, &quick, work.into_iter(), &mut done, &mut begun);
     reporter.report(done);
+    let mut waiting: FuturesUnordered<_> =
+        begun.into_iter().map(|begun| go_on(begun, method.timeout)).collect();
     while let Some(ended) = waiting.next().await {
         reporter.report(vec![ended]);
     }
 }
 
-/// Handles one event: inside its span and the scope of its trace, within the time it has, and whatever the handler does.
-fn handle(method: &Arc<Method>, Job { slot, context }: Job) -> BoxFuture<'static, Done> {
-    let method = Arc::clone(method);
-    Box::pin(async move {
-        let span = (method.make_span)(&context);
-        let scope = trace::scope(&context);
-        let timeout = method.timeout;
-        let timed = async move {
-            let mut handled = method.routes.handle(context);
-            // Most handlers that do not wait need no timer, and a timer costs more than many of them.
-            match (poll!(&mut handled), timeout) {
-                (Poll::Ready(outcome), _) => outcome,
-                (Poll::Pending, None) => handled.await,
-                (Poll::Pending, Some(timeout)) => tokio::time::timeout(timeout, handled)
-                    .await
-                    .unwrap_or_else(|_| Err(format!("the handler took longer than {timeout:?}").into())),
-            }
+/// Begins to handle events, and notes how long that took. Most handlers that do not wait are done then, at the cost of
+/// one poll: without a task, a timer and a span that follows them.
+fn begin(
+    method: &Method,
+    quick: &AtomicBool,
+    work: impl ExactSizeIterator<Item = Task>,
+    done: &mut Vec<Done>,
+    waiting: &mut Vec<Begun>,
+) {
+    let started = Instant::now();
+    let enough = QUICK * u32::try_from(work.len()).unwrap_or(u32::MAX);
+    for task in work {
+        let begun = match task {
+            Task::Begun(begun) => Err(begun),
+            Task::New(job) => begin_one(method, job),
         };
-        let caught = AssertUnwindSafe(timed).catch_unwind();
-        let outcome = match (scope, span.is_disabled()) {
-            (Some(scope), _) => scope.run(caught).instrument(span).await,
-            (None, true) => caught.await,
-            (None, false) => caught.instrument(span).await,
-        };
-        (slot, outcome.unwrap_or_else(|panic| Err(Failure::panicked(&*panic))))
-    })
+        match begun {
+            Ok(ended) => done.push(ended),
+            Err(begun) => waiting.push(begun),
+        }
+    }
+    quick.store(started.elapsed() <= enough, Ordering::Relaxed);
+}
+
+/// Polls a handler once, inside its span and the scope of its trace, and whatever the handler does.
+fn begin_one(method: &Method, Job { slot, context }: Job) -> Result<Done, Begun> {
+    let span = (method.make_span)(&context);
+    let scope = trace::scope(&context);
+    let poll = || {
+        let mut handled = method.routes.handle(context);
+        // Nobody has to be woken by this poll: who has to wait is polled again, by the task that waits for it.
+        let polled = handled.poll_unpin(&mut task::Context::from_waker(Waker::noop()));
+        (polled, handled)
+    };
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        let _entered = span.enter();
+        match &scope {
+            Some(scope) => scope.clone().run_sync(poll),
+            None => poll(),
+        }
+    }));
+    match polled {
+        Ok((Poll::Ready(outcome), _)) => Ok((slot, outcome)),
+        Ok((Poll::Pending, handled)) => Err(Begun { slot, handled, span, scope }),
+        Err(panic) => Ok((slot, Err(Failure::panicked(&*panic)))),
+    }
+}
+
+/// Sees a handler through that has begun, within the time it has.
+async fn go_on(Begun { slot, handled, span, scope }: Begun, timeout: Option<Duration>) -> Done {
+    let caught = AssertUnwindSafe(handled).catch_unwind();
+    let timed = async move {
+        let Some(timeout) = timeout else { return caught.await };
+        let late = |_| Ok(Err(format!("the handler took longer than {timeout:?}").into()));
+        tokio::time::timeout(timeout, caught).await.unwrap_or_else(late)
+    };
+    let outcome = match scope {
+        Some(scope) => scope.run(timed).instrument(span).await,
+        None => timed.instrument(span).await,
+    };
+    (slot, outcome.unwrap_or_else(|panic| Err(Failure::panicked(&*panic))))
 }

@@ -14,12 +14,10 @@ use super::config::WorkerConfig;
 use super::context::Context;
 use super::crew::{Crew, Job, Method};
 use super::held::{Held, Slot};
+use super::intake::Intake;
 use super::lanes::Lanes;
 use super::report::WorkerReport;
 use super::settling::Settling;
-
-/// How long one call of `receive` waits; it only bounds how often the broker is asked.
-const WAIT: Duration = Duration::from_secs(30);
 
 /// How long handlers that were dropped may take to end, and the last acknowledgements to arrive, after the deadline.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -113,6 +111,7 @@ impl Dispatcher {
     ///
     /// Dropping the future loses nothing: whatever is held is held by `self`.
     async fn work(&mut self, consumer: &mut dyn EventConsumer) -> Result<()> {
+        let mut intake = Intake::new(self.until.drained);
         loop {
             let Some(room) = self.room() else {
                 if self.has_taken_all() && self.is_idle() {
@@ -121,28 +120,25 @@ impl Dispatcher {
                 self.step().await;
                 continue;
             };
-            let wait = if self.until.drained { Duration::ZERO } else { WAIT };
-            let mut receive = consumer.receive(room, wait);
+            let mut receive = consumer.receive(room, intake.wait());
             let received = loop {
                 tokio::select! {
                     biased;
-                    received = &mut receive => break received,
+                    // First what is held, so that what is handled is acknowledged before more is taken.
                     () = self.step() => {}
+                    received = &mut receive => break received,
                 }
             };
             drop(receive);
-            match received {
-                Ok(deliveries) if deliveries.is_empty() && self.until.drained => {
+            match intake.look_at(received)? {
+                Some(deliveries) if deliveries.is_empty() && self.until.drained => {
                     if self.is_idle() {
                         return Ok(());
                     }
                     self.step().await;
                 }
-                Ok(deliveries) => self.take_in(deliveries),
-                Err(error) if error.is_transient() => {
-                    tracing::warn!(%error, "no events can be received; trying again");
-                }
-                Err(error) => return Err(error),
+                Some(deliveries) => self.take_in(deliveries),
+                None => {}
             }
         }
     }
@@ -184,8 +180,10 @@ impl Dispatcher {
         let timer = retry.map_or(self.next_renewal, |at| at.min(self.next_renewal));
         tokio::select! {
             biased;
-            done = self.crew.done() => self.take_outcomes(done),
+            // Handlers that end at once leave room at once; whoever shares the thread gets a turn in between.
             () = self.settling.ended(&mut self.report) => {}
+            () = tokio::task::yield_now(), if self.startable() > 0 => {}
+            done = self.crew.done() => self.take_outcomes(done),
             () = sleep_until(timer) => self.look_at_the_clock(),
         }
         self.dispatch();
@@ -235,12 +233,22 @@ impl Dispatcher {
                 self.alone = true;
                 self.start(&[suspect]);
             }
-        } else if !self.alone && !self.stopping {
-            let free = self.config.concurrency.get() - self.running;
-            let slots: Vec<Slot> = self.ready.drain(..free.min(self.ready.len())).collect();
+        } else {
+            let slots: Vec<Slot> = self.ready.drain(..self.startable()).collect();
             self.start(&slots);
         }
-        self.settling.flush();
+        // What is handled in the next moment is acknowledged in the same call.
+        if self.startable() == 0 {
+            self.settling.flush();
+        }
+    }
+
+    /// How many handlers may be started now.
+    fn startable(&self) -> usize {
+        if self.alone || self.stopping || !self.suspects.is_empty() {
+            return 0;
+        }
+        self.ready.len().min(self.config.concurrency.get() - self.running)
     }
 
     fn start(&mut self, slots: &[Slot]) {
@@ -257,7 +265,8 @@ impl Dispatcher {
             jobs.push(Job { slot, context });
         }
         self.running += jobs.len();
-        self.crew.start(jobs);
+        let done = self.crew.start(jobs);
+        self.take_outcomes(done);
     }
 
     /// Extends leases that need it, and lets those try again whose pause is over.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use events_core::{Error, ErrorKind};
 
+use crate::outage::Chain;
+
 /// Why handling an event failed.
 ///
 /// Every error converts into one with `?` and is tried again; what cannot get better is said with
@@ -47,14 +49,7 @@ impl Failure {
 
     /// The failure with all its causes, as logs and dead letters keep it.
     pub(crate) fn in_words(&self) -> String {
-        let mut words = self.source.to_string();
-        let mut cause = self.source.source();
-        while let Some(error) = cause {
-            words.push_str(": ");
-            words.push_str(&error.to_string());
-            cause = error.source();
-        }
-        words
+        Chain(&*self.source).to_string()
     }
 }
 

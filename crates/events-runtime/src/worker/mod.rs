@@ -21,12 +21,13 @@ mod caution;
 mod crew;
 mod dispatch;
 mod held;
+mod intake;
 mod lanes;
 mod outcomes;
 mod settling;
 mod trace;
 
-pub use batch::{Batch, BatchDone, BatchError, BatchWorker};
+pub use batch::{BatchDone, BatchError, BatchWorker};
 pub use builder::Worker;
 pub use config::{Unmatched, WorkerConfig};
 pub use context::Context;

@@ -3,11 +3,29 @@
 /// A pattern over event types: words joined by dots, of which `*` stands for any one word, or any part of one, and `**`
 /// for any number of words, none included.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Pattern(Box<[Box<str>]>);
+pub(crate) struct Pattern(Box<[Word]>);
+
+/// One word of a pattern, told apart once so that matching, which every event pays for, need not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Word {
+    Exact(Box<str>),
+    /// A word with `*` in it.
+    Wild(Box<str>),
+    /// `*` alone.
+    Any,
+    /// `**`.
+    Rest,
+}
 
 impl Pattern {
     pub(crate) fn new(text: &str) -> Self {
-        Self(text.split('.').map(Into::into).collect())
+        let word = |word: &str| match word {
+            "**" => Word::Rest,
+            "*" => Word::Any,
+            word if word.contains('*') => Word::Wild(word.into()),
+            word => Word::Exact(word.into()),
+        };
+        Self(text.split('.').map(word).collect())
     }
 
     pub(crate) fn matches(&self, event_type: &str) -> bool {
@@ -16,9 +34,9 @@ impl Pattern {
 }
 
 /// Matches the words that are left, of which there are none once `words` is `None`.
-fn match_words(pattern: &[Box<str>], words: Option<&str>) -> bool {
+fn match_words(pattern: &[Word], words: Option<&str>) -> bool {
     let Some((first, rest)) = pattern.split_first() else { return words.is_none() };
-    if &**first == "**" {
+    if *first == Word::Rest {
         // Whatever follows is tried at every place it may begin.
         let mut left = words;
         return rest.is_empty()
@@ -27,15 +45,26 @@ fn match_words(pattern: &[Box<str>], words: Option<&str>) -> bool {
                     break true;
                 }
                 match left {
-                    Some(words) => left = words.split_once('.').map(|(_, words)| words),
+                    Some(words) => left = split_word(words).1,
                     None => break false,
                 }
             };
     }
-    let Some(words) = words else { return false };
-    match words.split_once('.') {
-        Some((word, words)) => match_word(first, word) && match_words(rest, Some(words)),
-        None => match_word(first, words) && match_words(rest, None),
+    let Some((word, words)) = words.map(split_word) else { return false };
+    let matches = match first {
+        Word::Exact(exact) => **exact == *word,
+        Word::Wild(wild) => match_word(wild, word),
+        Word::Any | Word::Rest => true,
+    };
+    matches && match_words(rest, words)
+}
+
+/// The first word, and the others if there are any.
+fn split_word(words: &str) -> (&str, Option<&str>) {
+    // Event types are short: looking at each byte is faster than a search made for long text.
+    match words.bytes().position(|byte| byte == b'.') {
+        Some(dot) => (&words[..dot], Some(&words[dot + 1..])),
+        None => (words, None),
     }
 }
 

@@ -1,9 +1,12 @@
 //! Tells the broker what became of the events, beside the handling of others.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use events_core::{AckReport, Delivery, Error, Result, ack_all, extend_all, release_all};
-use tokio::task::JoinSet;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::time::Instant;
 
 use super::failure::Failure;
@@ -37,7 +40,9 @@ pub(crate) struct Settling {
     handled: Vec<Delivery>,
     /// When the lease of the first of them ends; each further one ends later.
     lease_end: Option<Instant>,
-    calls: JoinSet<Ended>,
+    /// Under way whenever somebody waits for one of them to [end](Self::ended): a task for each would cost more than it
+    /// does on most brokers. `None` comes of a call in which the backend panicked.
+    calls: FuturesUnordered<BoxFuture<'static, Option<Ended>>>,
     acking: bool,
     /// Deliveries that are handed over and not yet settled.
     unsettled: usize,
@@ -65,7 +70,7 @@ impl Settling {
         let handled = std::mem::take(&mut self.handled);
         let lease_end = self.lease_end.take().unwrap_or_else(Instant::now);
         self.acking = true;
-        self.calls.spawn(ack(handled, lease_end));
+        self.call(ack(handled, lease_end));
     }
 
     /// Ends a delivery otherwise.
@@ -75,7 +80,7 @@ impl Settling {
             Ending::Retry(..) => report.failed += 1,
             Ending::DeadLetter(_) => report.dead_lettered += 1,
         }
-        self.calls.spawn(end(delivery, ending));
+        self.call(end(delivery, ending));
     }
 
     /// Gives deliveries back as if they had not been tried, in their order.
@@ -86,7 +91,7 @@ impl Settling {
         }
         self.unsettled += count;
         report.released += count as u64;
-        self.calls.spawn(async move {
+        self.call(async move {
             let failed = release_all(deliveries).await;
             if let Some((_, error)) = failed.first() {
                 tracing::warn!(%error, events = failed.len(), "events could not be given back; they come again when their leases end");
@@ -98,7 +103,7 @@ impl Settling {
     /// Lets the leases of these end later.
     pub(crate) fn extend<'d>(&mut self, deliveries: impl IntoIterator<Item = &'d Delivery>, lease: Duration) {
         let extending = extend_all(deliveries, lease);
-        self.calls.spawn(async move {
+        self.call(async move {
             for error in extending.await.into_iter().filter_map(Result::err) {
                 tracing::warn!(%error, "the lease of an event that is being handled could not be extended");
             }
@@ -106,22 +111,26 @@ impl Settling {
         });
     }
 
-    /// Waits for a call to end; for ever when none is on its way.
+    fn call(&mut self, call: impl Future<Output = Ended> + Send + 'static) {
+        self.calls.push(Box::pin(AssertUnwindSafe(call).catch_unwind().map(Result::ok)));
+    }
+
+    /// Sees to the calls until one ends; for ever when there is none.
     ///
     /// Dropping the future loses nothing.
     pub(crate) async fn ended(&mut self, report: &mut WorkerReport) {
-        match self.calls.join_next().await {
-            Some(Ok(Ended::Acked { acked, lost })) => {
+        match self.calls.next().await {
+            Some(Some(Ended::Acked { acked, lost })) => {
                 self.acking = false;
                 self.unsettled = self.unsettled.saturating_sub(acked + lost);
                 report.acked += acked as u64;
                 report.unacked += lost as u64;
             }
-            Some(Ok(Ended::Settled(count))) => self.unsettled = self.unsettled.saturating_sub(count),
-            Some(Ok(Ended::Extended)) => {}
-            // A backend panicked; its deliveries are dropped and come again.
-            Some(Err(error)) => {
-                tracing::error!(%error, "settling failed");
+            Some(Some(Ended::Settled(count))) => self.unsettled = self.unsettled.saturating_sub(count),
+            Some(Some(Ended::Extended)) => {}
+            // Its deliveries are dropped and come again.
+            Some(None) => {
+                tracing::error!("the backend panicked while events were settled");
                 (self.acking, self.unsettled) = (false, self.handled.len());
             }
             None => std::future::pending().await,

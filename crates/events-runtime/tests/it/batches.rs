@@ -3,7 +3,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use events_runtime::{Batch, BatchDone, BatchError, BatchWorker};
+use events_core::Delivery;
+use events_runtime::{BatchDone, BatchError, BatchWorker};
 use tokio::time::sleep;
 
 use crate::brokers::{Broker, on_every_broker};
@@ -19,10 +20,10 @@ async fn everything_comes_in_order_until_drained(broker: impl Broker) {
     let report = worker(&broker, 64)
         .await
         .until_drained()
-        .run_until(std::future::pending(), async |batch: Batch| {
+        .run_until(std::future::pending(), async |batch: &[Delivery]| {
             batches += 1;
-            seen.extend(batch.iter().map(|event| number(event)));
-            Ok::<_, std::io::Error>(BatchDone::all(&batch))
+            seen.extend(batch.iter().map(|delivery| number(delivery.event())));
+            Ok::<_, std::io::Error>(BatchDone::all(batch))
         })
         .await
         .unwrap();
@@ -38,9 +39,9 @@ async fn a_limit_is_kept_to_the_event(broker: impl Broker) {
     let report = worker(&broker, 64)
         .await
         .with_limit(70)
-        .run_until(std::future::pending(), async |batch: Batch| {
+        .run_until(std::future::pending(), async |batch: &[Delivery]| {
             seen += batch.len();
-            Ok::<_, std::io::Error>(BatchDone::all(&batch))
+            Ok::<_, std::io::Error>(BatchDone::all(batch))
         })
         .await
         .unwrap();
@@ -53,13 +54,15 @@ async fn only_what_is_done_is_acknowledged(broker: impl Broker) {
     publish(&broker, &numbered(0..10)).await;
     let report = worker(&broker, 10)
         .await
-        .run_until(std::future::pending(), async |_| Ok::<_, std::io::Error>(BatchDone::then_stop(4)))
+        .run_until(std::future::pending(), async |_: &[Delivery]| {
+            Ok::<_, std::io::Error>(BatchDone::then_stop(4))
+        })
         .await
         .unwrap();
     assert_eq!((report.acked, report.released), (4, 6));
     let failed = worker(&broker, 10)
         .await
-        .run_until(std::future::pending(), async |_| Err(std::io::Error::other("no space left")))
+        .run_until(std::future::pending(), async |_: &[Delivery]| Err(std::io::Error::other("no space left")))
         .await;
     assert!(matches!(failed, Err(BatchError::Handler(_))), "{failed:?}");
     let mut other = broker.consumer(options()).await;
@@ -70,9 +73,9 @@ async fn a_stop_lets_the_batch_finish(broker: impl Broker) {
     publish(&broker, &numbered(0..10)).await;
     let report = worker(&broker, 10)
         .await
-        .run_until(sleep(Duration::from_millis(100)), async |batch: Batch| {
+        .run_until(sleep(Duration::from_millis(100)), async |batch: &[Delivery]| {
             sleep(Duration::from_millis(300)).await;
-            Ok::<_, std::io::Error>(BatchDone::all(&batch))
+            Ok::<_, std::io::Error>(BatchDone::all(batch))
         })
         .await
         .unwrap();
@@ -86,10 +89,10 @@ async fn a_batch_that_takes_longer_than_its_lease_is_kept(broker: impl Broker) {
     let consumer = broker.consumer(options().with_lease(LEASE)).await;
     let mut rival = broker.consumer(options().with_lease(LEASE)).await;
     let worker = BatchWorker::new(consumer, NonZeroUsize::new(10).unwrap()).with_lease(LEASE).with_limit(10);
-    let handled = worker.run_until(std::future::pending(), async |batch: Batch| {
+    let handled = worker.run_until(std::future::pending(), async |batch: &[Delivery]| {
         let stolen = rival.receive(NonZeroUsize::new(10).unwrap(), LEASE * 3).await.unwrap();
         assert_eq!(stolen.len(), 0);
-        Ok::<_, std::io::Error>(BatchDone::all(&batch))
+        Ok::<_, std::io::Error>(BatchDone::all(batch))
     });
     assert_eq!(handled.await.unwrap().acked, 10);
 }
