@@ -10,7 +10,13 @@ use serde::{Deserialize, Deserializer};
 use crate::BrokerUrl;
 use crate::invalid::{invalid, invalid_at};
 
-#[cfg(not(all(feature = "aws", feature = "memory", feature = "redis", feature = "sqlite")))]
+#[cfg(not(all(
+    feature = "aws",
+    feature = "memory",
+    feature = "redis",
+    feature = "runtime",
+    feature = "sqlite"
+)))]
 use crate::not_compiled::NotCompiled;
 
 /// The stream key where none is configured.
@@ -68,6 +74,16 @@ pub struct EventsConfig {
     pub aws: events_aws::AwsConfig,
     #[cfg(not(feature = "aws"))]
     aws: NotCompiled<crate::not_compiled::Aws>,
+    /// How a service publishes.
+    #[cfg(feature = "runtime")]
+    pub manager: events_runtime::ManagerConfig,
+    #[cfg(not(feature = "runtime"))]
+    manager: NotCompiled<crate::not_compiled::Runtime>,
+    /// How a service handles events; of the lease only what stands outside this section counts.
+    #[cfg(feature = "runtime")]
+    pub worker: events_runtime::WorkerConfig,
+    #[cfg(not(feature = "runtime"))]
+    worker: NotCompiled<crate::not_compiled::Runtime>,
 }
 
 impl Default for EventsConfig {
@@ -87,6 +103,8 @@ impl Default for EventsConfig {
             sqlite: Default::default(),
             redis: Default::default(),
             aws: Default::default(),
+            manager: Default::default(),
+            worker: Default::default(),
         }
     }
 }

@@ -4,10 +4,18 @@
 
 mod create;
 mod registry;
+#[cfg(feature = "runtime")]
+mod runtime;
 
 mod config;
 mod loader;
-#[cfg(not(all(feature = "aws", feature = "memory", feature = "redis", feature = "sqlite")))]
+#[cfg(not(all(
+    feature = "aws",
+    feature = "memory",
+    feature = "redis",
+    feature = "runtime",
+    feature = "sqlite"
+)))]
 mod not_compiled;
 mod source;
 mod url;
@@ -24,5 +32,7 @@ pub use config::{DEFAULT_STREAM_KEY, EventsConfig};
 pub use create::{create_event_admin, create_event_consumer, create_event_publisher};
 pub use loader::{ConfigLoader, Setting, Settings};
 pub use registry::Registry;
+#[cfg(feature = "runtime")]
+pub use runtime::{create_event_manager, create_event_worker};
 pub use source::Place;
 pub use url::BrokerUrl;

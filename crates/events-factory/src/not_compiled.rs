@@ -1,4 +1,4 @@
-//! Sections of backends that were left out of the build: known, refused, and told what to do.
+//! Sections of what was left out of the build: known, refused, and told what to do.
 
 use std::marker::PhantomData;
 
@@ -30,13 +30,14 @@ missing! {
     "aws" Aws
     "memory" Memory
     "redis" Redis
+    "runtime" Runtime
     "sqlite" Sqlite
 }
 
 impl<'de, F: Feature> Deserialize<'de> for NotCompiled<F> {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
         Err(de::Error::custom(format_args!(
-            "the backend is not compiled in; build with the cargo feature `{}` of events-factory",
+            "this is not compiled in; build with the cargo feature `{}` of events-factory",
             F::NAME
         )))
     }

@@ -58,6 +58,7 @@ fn every_example_file_loads() {
         // A section of a backend that is not compiled in is refused, which `choice.rs` tests.
         let compiled = match name {
             "redis" => cfg!(feature = "redis"),
+            "service" => cfg!(feature = "runtime"),
             "embedded" => cfg!(feature = "sqlite"),
             _ => true,
         };

@@ -10,12 +10,14 @@ type Rule = (&'static str, &'static [&'static str], &'static [&'static str]);
 /// What may test a backend: the conformance suite and real servers.
 const FOR_TESTS: &[&str] = &["events-testkit", "test-servers"];
 
-/// Every backend: only the factory names several.
-const FOR_FACTORY: &[&str] = &["events-core", "events-memory", "events-sqlite", "events-redis", "events-aws"];
+/// Every backend: only the factory names several. It makes managers and workers besides, behind a feature, since both need
+/// a backend and the runtime must know none.
+const FOR_FACTORY: &[&str] =
+    &["events-core", "events-memory", "events-sqlite", "events-redis", "events-aws", "events-runtime"];
 
 /// The runtime works over any backend; its tests show that on each that is real and at hand.
 const FOR_RUNTIME_TESTS: &[&str] =
-    &["events-memory", "events-redis", "events-sqlite", "events-testkit", "test-servers"];
+    &["events-aws", "events-memory", "events-redis", "events-sqlite", "events-testkit", "test-servers"];
 
 /// What programs are made of; no backend by name.
 const FOR_PROGRAMS: &[&str] = &["events-core", "events-factory", "events-runtime", "events-terminal"];

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use events_core::{Error, ErrorKind, Result, duration};
@@ -98,6 +99,8 @@ pub struct SpoolConfig {
     /// A broker that answers later than this has events published twice.
     #[serde(deserialize_with = "duration::deserialize")]
     pub after: Duration,
+    /// The file the spool is in, for whoever opens it by this configuration; it belongs to one process. Default: none.
+    pub path: Option<PathBuf>,
     /// The most events in the spool. Default: 1000000.
     pub max_events: NonZeroU64,
     /// The most bytes of events in the spool, as the wire counts them. Default: 1073741824, which is 1 GiB.
@@ -108,7 +111,7 @@ impl Default for SpoolConfig {
     fn default() -> Self {
         const MILLION: NonZeroU64 = NonZeroU64::new(1_000_000).expect("a million is not zero");
         const GIB: NonZeroU64 = NonZeroU64::new(1 << 30).expect("a GiB is not zero");
-        Self { after: Duration::from_secs(1), max_events: MILLION, max_bytes: GIB }
+        Self { after: Duration::from_secs(1), path: None, max_events: MILLION, max_bytes: GIB }
     }
 }
 

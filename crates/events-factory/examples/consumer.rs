@@ -1,15 +1,15 @@
 //! A complete consumer service: handles events by type, in the order of their group, until Ctrl-C or until nothing is left.
 //!
-//! `cargo run -p events-runtime --example consumer -- events.db` handles what the producer has published.
+//! `EVENTS_URL=sqlite:events.db cargo run -p events-factory --features runtime --example consumer [-- file.yaml]`
 
 #![expect(clippy::print_stdout, reason = "this is what the example shows")]
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use events_core::{ConsumerOptions, Event};
-use events_runtime::{Context, Deduplicate, Failure, Typed, Worker, WorkerConfig};
-use events_sqlite::{SqliteConfig, SqliteConsumer};
+use events_core::Event;
+use events_factory::{ConfigLoader, create_event_worker};
+use events_runtime::{Context, Deduplicate, Failure, Typed, until_available};
 use serde::Deserialize;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -35,23 +35,23 @@ async fn something_else(_: Context, event: Arc<Event>) -> std::result::Result<()
     Ok(())
 }
 
-fn usergroup(event: &Event) -> Option<String> {
-    event.payload_as::<UpdateUsers>().ok().map(|update| update.usergroup)
-}
-
 #[tokio::main]
 async fn main() -> Result<()> {
-    let path = std::env::args().nth(1).unwrap_or_else(|| "events.db".to_owned());
-    let options = ConsumerOptions::new("example");
-    let consumer = SqliteConsumer::open(&SqliteConfig::new(path), "example", options).await?;
-    let window = NonZeroUsize::new(10_000).ok_or("a window of nothing")?;
-    let report = Worker::new(Box::new(consumer), WorkerConfig::default())?
-        .with(Deduplicate::new(window))
+    let mut loader = ConfigLoader::new().with_environment(std::env::vars());
+    if let Some(file) = std::env::args().nth(1) {
+        loader = loader.with_file(file);
+    }
+    let settings = loader.with_override("consumer_group", "example", "the example's own").load()?;
+    let stop = || async { drop(tokio::signal::ctrl_c().await) };
+    let connected = until_available(stop(), || create_event_worker(settings.config())).await?;
+    let Some(worker) = connected else { return Ok(()) };
+    let report = worker
+        .with(Deduplicate::new(NonZeroUsize::new(10_000).ok_or("a window of nothing")?))
         .on("slack-usergroups.update_users", update_users)
         .otherwise(something_else)
-        .in_order_of(usergroup)
+        .in_order_of(|event| Some(event.payload_as::<UpdateUsers>().ok()?.usergroup))
         .until_drained()
-        .run_until(async { drop(tokio::signal::ctrl_c().await) })
+        .run_until(stop())
         .await?;
     println!("acked {} failed {} dead-lettered {}", report.acked, report.failed, report.dead_lettered);
     Ok(())

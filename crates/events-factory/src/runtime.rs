@@ -1,0 +1,123 @@
+//! Configuration in, what a service runs out: a manager that publishes, a worker that handles.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use events_core::{ConsumerOptions, Error, EventPublisher, Result};
+use events_runtime::{EventManager, Overflow, Spool, Worker};
+
+use crate::invalid::invalid;
+use crate::{EventsConfig, Registry};
+
+/// The name of the spool's stream, and of the one group that reads it.
+const SPOOL: &str = "spool";
+
+/// Makes a manager that publishes by this configuration; with `enabled: false` one that does nothing, at no cost.
+///
+/// Returns without a connection: the manager connects on a thread of its own, for as long as it takes, so that a broker
+/// that is away does not keep the service from starting. With `manager.overflow: spool` events wait in the file
+/// `manager.spool.path`, which belongs to this one process.
+///
+/// # Errors
+///
+/// [`InvalidConfig`](events_core::ErrorKind::InvalidConfig) where the configuration is wrong, or the error of opening the
+/// spool.
+///
+/// # Cancel safety
+///
+/// Dropping the future leaves nothing behind but perhaps the spool's file.
+pub async fn create_event_manager(config: &EventsConfig) -> Result<EventManager> {
+    Registry::new().create_event_manager(config).await
+}
+
+/// Makes a worker, a member of the configured group, that has no handlers yet.
+///
+/// A broker that is away can be waited for with [`until_available`](events_runtime::until_available).
+///
+/// # Errors
+///
+/// As [`create_event_consumer`](crate::create_event_consumer).
+///
+/// # Cancel safety
+///
+/// Dropping the future leaves nothing behind but perhaps the group.
+pub async fn create_event_worker(config: &EventsConfig) -> Result<Worker> {
+    Registry::new().create_event_worker(config).await
+}
+
+impl Registry {
+    /// As [`create_event_manager`], with the backends of this registry.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_event_manager`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`create_event_manager`].
+    pub async fn create_event_manager(&self, config: &EventsConfig) -> Result<EventManager> {
+        if !config.enabled {
+            return Ok(EventManager::disabled());
+        }
+        // What no waiting can mend is said now.
+        self.backend_name(config)?;
+        let (registry, settings) = (self.clone(), Arc::new(config.clone()));
+        let connect = move || {
+            let (registry, settings) = (registry.clone(), Arc::clone(&settings));
+            async move { registry.create_event_publisher(&settings).await as Result<Arc<dyn EventPublisher>> }
+        };
+        let mut manager = EventManager::connecting(connect, config.manager.clone());
+        if config.manager.overflow == Overflow::Spool {
+            let path = config.manager.spool.path.as_deref().ok_or_else(|| {
+                invalid(
+                    "`manager.overflow: spool` needs `manager.spool.path`, a file that belongs to this process alone",
+                )
+            })?;
+            manager = manager.with_spool(open_spool(path, config).await?);
+        }
+        manager.build()
+    }
+
+    /// As [`create_event_worker`], with the backends of this registry.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_event_worker`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`create_event_worker`].
+    pub async fn create_event_worker(&self, config: &EventsConfig) -> Result<Worker> {
+        let mut settings = config.worker.clone();
+        // One setting of the lease counts for the consumer and for whoever extends it.
+        if let Some(lease) = config.lease {
+            settings.lease = lease;
+        }
+        let consumer = self.create_event_consumer(config).await?;
+        Worker::new(consumer, settings)
+    }
+}
+
+/// The embedded backend as a spool: durable, in order, and there when no server is.
+#[cfg(feature = "sqlite")]
+async fn open_spool(path: &Path, config: &EventsConfig) -> Result<Spool> {
+    use events_sqlite::{SqliteAdmin, SqliteConfig, SqliteConsumer, SqlitePublisher};
+
+    let mut settings = SqliteConfig::new(path);
+    if let Some(limit) = config.max_event_bytes {
+        settings.max_event_bytes = limit.get();
+    }
+    let options = ConsumerOptions::new(SPOOL).with_consumer_name(SPOOL);
+    let opened = async {
+        let publisher = SqlitePublisher::open(&settings, SPOOL).await?;
+        let consumer = SqliteConsumer::open(&settings, SPOOL, options).await?;
+        let admin = SqliteAdmin::open(&settings, SPOOL).await?;
+        Ok::<_, Error>(Spool::new(Arc::new(publisher), Box::new(consumer), Arc::new(admin), SPOOL))
+    };
+    opened.await
+}
+
+#[cfg(not(feature = "sqlite"))]
+async fn open_spool(_: &Path, _: &EventsConfig) -> Result<Spool> {
+    Err(invalid("`manager.overflow: spool` needs the cargo feature `sqlite` of events-factory"))
+}

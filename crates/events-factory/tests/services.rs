@@ -1,0 +1,120 @@
+//! Services from configuration: a manager, a worker, and the two example programs as they stand.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use events_core::{ErrorKind, Event};
+use events_factory::{ConfigLoader, EventsConfig, create_event_manager, create_event_worker};
+use events_runtime::{Context, Failure, ManagerStats, Overflow};
+use tempfile::TempDir;
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A port nobody listens on, now or later: it is not for programs.
+const NOBODY: &str = "redis://127.0.0.1:1";
+
+fn event(n: u64) -> Event {
+    Event::new("test.numbered", "s", serde_json::json!({ "n": n })).unwrap()
+}
+
+fn load(text: &str) -> events_core::Result<EventsConfig> {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("events.yaml");
+    std::fs::write(&file, text).unwrap();
+    Ok(ConfigLoader::new().with_file(file).load()?.into_config())
+}
+
+#[test]
+fn the_example_file_is_read_to_the_last_setting() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/service.yaml");
+    let config = ConfigLoader::new().with_file(file).load().unwrap().into_config();
+    assert_eq!(config.manager.overflow, Overflow::Spool);
+    assert_eq!(config.manager.headers["service"], "usergroup-api");
+    assert_eq!(config.worker.timeout, Some(Duration::from_secs(30)));
+    let error = load("events:\n  worker:\n    concurency: 3\n").expect_err("the key is misspelled");
+    assert!(error.to_string().contains("concurency"), "{error}");
+}
+
+#[tokio::test]
+async fn what_a_manager_publishes_a_worker_handles() {
+    let config = load(
+        "events:\n  url: 'memory:services'\n  stream_key: s\n  consumer_group: g\n  lease: 30s\n  manager:\n    \
+         headers: { service: api }\n  worker:\n    concurrency: 2\n",
+    )
+    .unwrap();
+    let manager = create_event_manager(&config).await.unwrap();
+    (0..10).for_each(|n| manager.publish(event(n)));
+    assert_eq!(manager.close(DEADLINE).await.published, 10);
+    let worker = create_event_worker(&config).await.unwrap();
+    assert!(format!("{worker:?}").contains("lease: 30s"), "one setting counts for both: {worker:?}");
+    let handler = async |context: Context| match context.headers().get("service") {
+        Some("api") => Ok(()),
+        other => Err(Failure::permanent(format!("{other:?}"))),
+    };
+    let report = worker.on("test.*", handler).until_drained().run().await.unwrap();
+    assert_eq!((report.acked, report.dead_lettered), (10, 0));
+}
+
+#[tokio::test]
+async fn with_events_disabled_a_manager_does_nothing() {
+    let config = load(&format!("events:\n  enabled: false\n  url: '{NOBODY}'\n")).unwrap();
+    let manager = create_event_manager(&config).await.unwrap();
+    manager.publish(event(1));
+    assert_eq!(manager.close(DEADLINE).await, ManagerStats::default());
+    assert_eq!(
+        create_event_worker(&config).await.expect_err("no event comes").kind(),
+        ErrorKind::InvalidConfig
+    );
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_keeps_no_service_from_starting_and_a_wrong_configuration_does() {
+    let mut config = EventsConfig::new(NOBODY);
+    let directory = TempDir::new().unwrap();
+    config.manager.overflow = Overflow::Spool;
+    let error = create_event_manager(&config).await.expect_err("a spool has no file");
+    assert!(error.message().contains("manager.spool.path"), "{error}");
+    config.manager.spool.path = Some(directory.path().join("spool.db"));
+    config.manager.spool.after = Duration::from_millis(50);
+    for before in [0, 5] {
+        let manager = create_event_manager(&config).await.unwrap();
+        (0..5).for_each(|n| manager.publish(event(n)));
+        let stats = manager.flush(DEADLINE).await;
+        assert_eq!((stats.recovered, stats.accepted, stats.spooled), (before, 5, before + 5), "{stats:?}");
+        manager.close(Duration::ZERO).await;
+    }
+    config.url = Some(events_factory::BrokerUrl::new("carrier-pigeon:coop"));
+    let error = create_event_manager(&config).await.expect_err("there is no such backend");
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+}
+
+/// The example's program, which cargo builds together with the tests, beside their directory.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
+    profile.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
+fn run(name: &str, arguments: &[&str], url: &str) -> String {
+    let output = Command::new(example(name)).args(arguments).env("EVENTS_URL", url).output().unwrap();
+    assert!(output.status.success(), "{name}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn what_the_example_producer_tells_the_example_consumer_handles() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("service.yaml");
+    let spool = directory.path().join("spool.db");
+    let settings =
+        format!("events:\n  manager:\n    overflow: spool\n    spool:\n      path: '{}'\n", spool.display());
+    std::fs::write(&file, settings).unwrap();
+    let (file, url) =
+        (file.to_str().unwrap(), format!("sqlite:{}", directory.path().join("events.db").display()));
+    assert_eq!(run("producer", &["3", file], &url), "published 3 spooled 0 dropped 0\n");
+    let lines = (0..3).map(|n| format!("team-a request {n} ({n})\n")).collect::<String>();
+    assert_eq!(run("consumer", &[file], &url), format!("{lines}acked 3 failed 0 dead-lettered 0\n"));
+    assert_eq!(run("consumer", &[], &url), "acked 0 failed 0 dead-lettered 0\n");
+}
