@@ -6,11 +6,10 @@ use std::time::Duration;
 use anyhow::Result;
 use events_core::{EventAdmin, MessageId, Record, StartFrom};
 use events_factory::{EventsConfig, create_event_admin};
+use events_runtime::until_available;
 use events_terminal::{Exit, Line, Shutdown};
 
 use crate::flags::{DEFAULT_GROUP, Flags};
-use crate::outage::Chain;
-use crate::patience::until_it_works;
 use crate::print::Printer;
 
 /// How often to look for new events. Looking is all there is: nobody wakes one who takes no part.
@@ -18,12 +17,12 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Looks at what the group would be given until a limit, the end with `--drain`, a signal or a closed pipe ends it.
 pub(crate) async fn run(flags: &Flags, config: &EventsConfig, mut shutdown: Shutdown) -> Result<Exit> {
-    let Some(admin) = until_it_works(&mut shutdown, || create_event_admin(config)).await? else {
+    let Some(admin) = until_available(shutdown.requested(), || create_event_admin(config)).await? else {
         return Ok(Exit::Success);
     };
     let ended = look(&*admin, flags, config, &mut shutdown).await;
     if let Err(error) = admin.close().await {
-        tracing::warn!("{}", Chain(&error));
+        tracing::warn!("{:#}", anyhow::Error::from(error));
     }
     ended.map(|()| Exit::Success)
 }
@@ -35,7 +34,8 @@ async fn look(
     shutdown: &mut Shutdown,
 ) -> Result<()> {
     let group = config.consumer_group.as_deref().unwrap_or(DEFAULT_GROUP);
-    let Some(start_from) = until_it_works(shutdown, || fixed(admin, &config.start_from)).await? else {
+    let Some(start_from) = until_available(shutdown.requested(), || fixed(admin, &config.start_from)).await?
+    else {
         return Ok(());
     };
     let mut printer = Printer::new(flags);
@@ -43,7 +43,7 @@ async fn look(
     let mut left = flags.limit.map_or(usize::MAX, NonZeroUsize::get);
     while left > 0 {
         let peek = || admin.peek(group, &start_from, after.as_ref(), flags.consuming.batch);
-        let Some(records) = until_it_works(shutdown, peek).await? else { return Ok(()) };
+        let Some(records) = until_available(shutdown.requested(), peek).await? else { return Ok(()) };
         if let Some(last) = records.last() {
             match printer.print(records.iter().filter_map(line), left).await {
                 Ok(printed) => left -= printed,
@@ -75,7 +75,11 @@ fn line(record: &Record) -> Option<Line<'_>> {
     match &record.event {
         Ok(event) => Some(Line::of_history(event, &record.message_id)),
         Err(error) => {
-            tracing::warn!("message {} would become a dead letter: {}", record.message_id, Chain(error));
+            tracing::warn!(
+                "message {} would become a dead letter: {error}{}",
+                record.message_id,
+                std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default()
+            );
             None
         }
     }

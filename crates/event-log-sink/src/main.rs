@@ -1,15 +1,12 @@
 //! `event-log-sink`: consumes a stream of events and prints every one of them.
 //!
-//! The way of an event: a batch is taken ([`sink`]), printed, written and flushed ([`print`](mod@print)), and only then acknowledged
-//! ([`settle`]), until a limit, a signal or a closed pipe ends it.
+//! The way of an event: a worker takes a batch ([`sink`]), has it printed, written and flushed ([`print`](mod@print)), and only then
+//! acknowledges it, until a limit, a signal or a closed pipe ends it.
 
 mod check;
 mod dry_run;
 mod flags;
-mod outage;
-mod patience;
 mod print;
-mod settle;
 mod sink;
 
 use std::process::ExitCode;

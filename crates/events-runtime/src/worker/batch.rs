@@ -6,14 +6,14 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use events_core::{ConsumerOptions, Delivery, Error, ErrorKind, EventConsumer, Result};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::config::LONGEST;
 use super::intake::Intake;
 use super::report::WorkerReport;
 use super::settling::Settling;
 
-/// How long the last acknowledgements may take to arrive.
+/// How long the last acknowledgements may take to arrive, and then closing.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// What became of a batch.
@@ -142,7 +142,6 @@ impl BatchWorker {
                 Err(error) => break Err(BatchError::Handler(error)),
             }
         };
-        let last = Instant::now() + LAST_WORDS;
         let settled = async {
             settling.flush();
             while settling.len() > 0 {
@@ -150,15 +149,19 @@ impl BatchWorker {
                 settling.flush();
             }
         };
-        let (closed, settled) = tokio::join!(timeout_at(last, consumer.close()), timeout_at(last, settled));
-        if let Ok(Err(error)) = closed {
-            tracing::warn!(%error, "the consumer did not close cleanly");
-        }
-        if settled.is_err() {
+        if timeout(LAST_WORDS, settled).await.is_err() {
             tracing::warn!(
                 events = settling.len(),
                 "the broker was not told of all events in time; those come again"
             );
+        }
+        // Last, so that a consumer that leaves has nothing left that is its own.
+        match timeout(LAST_WORDS, consumer.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the consumer did not close cleanly"),
+            Err(_) => {
+                tracing::warn!("the broker does not answer; what was fetched comes back with its leases")
+            }
         }
         ended.map(|()| report)
     }
