@@ -160,7 +160,7 @@ impl BatchWorker {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the consumer did not close cleanly"),
             Err(_) => {
-                tracing::warn!("the broker does not answer; what was fetched comes back with its leases")
+                tracing::warn!("the broker does not answer; what was fetched comes back with its leases");
             }
         }
         ended.map(|()| report)

@@ -98,9 +98,9 @@ async fn a_batch_that_takes_longer_than_its_lease_is_kept(broker: impl Broker) {
 }
 
 on_every_broker!(
-    everything_comes_in_order_until_drained,
+    a_stop_lets_the_batch_finish;
+    but sqs: everything_comes_in_order_until_drained,
     a_limit_is_kept_to_the_event,
     only_what_is_done_is_acknowledged,
-    a_stop_lets_the_batch_finish,
     a_batch_that_takes_longer_than_its_lease_is_kept,
 );

@@ -9,7 +9,8 @@ use events_sqlite::{SqliteAdmin, SqliteConfig, SqliteConsumer, SqlitePublisher};
 use tempfile::TempDir;
 use test_servers::SharedRedis;
 
-use crate::support::unique;
+use crate::sqs::Queue;
+use crate::support::{GROUP, unique};
 
 /// One stream of a broker, under a name of its own.
 #[async_trait]
@@ -19,6 +20,23 @@ pub(crate) trait Broker: Send + Sync + 'static {
     async fn consumer(&self, options: ConsumerOptions) -> Box<dyn EventConsumer>;
 
     async fn admin(&self) -> Arc<dyn EventAdmin>;
+
+    /// How many events the group has not been given yet, and how many it holds.
+    async fn left(&self) -> (u64, u64) {
+        let groups = self.admin().await.groups().await.unwrap();
+        let group = groups.iter().find(|group| group.name == GROUP).expect("the group exists");
+        (group.lag.unwrap_or(0), group.pending)
+    }
+
+    /// Whether the stream has an order.
+    fn ordered(&self) -> bool {
+        true
+    }
+
+    /// Enough events to fill many batches, few enough not to take long.
+    fn many(&self) -> u64 {
+        5_000
+    }
 }
 
 pub(crate) struct Memory {
@@ -101,14 +119,58 @@ impl Broker for Redis {
     }
 }
 
-/// Makes a test of each rule on each broker.
+/// A standard queue of the emulator the tests share, and its dead-letter queue.
+pub(crate) struct Sqs(Queue);
+
+impl Sqs {
+    pub(crate) fn start() -> Self {
+        Self(Queue::new(unique("runtime")))
+    }
+}
+
+#[async_trait]
+impl Broker for Sqs {
+    async fn publisher(&self) -> Arc<dyn EventPublisher> {
+        Arc::new(self.0.publisher().await)
+    }
+
+    async fn consumer(&self, options: ConsumerOptions) -> Box<dyn EventConsumer> {
+        Box::new(self.0.consumer(options).await)
+    }
+
+    async fn admin(&self) -> Arc<dyn EventAdmin> {
+        Arc::new(self.0.admin().await)
+    }
+
+    async fn left(&self) -> (u64, u64) {
+        self.0.left().await
+    }
+
+    fn ordered(&self) -> bool {
+        false
+    }
+
+    fn many(&self) -> u64 {
+        400
+    }
+}
+
+/// Makes a test of each rule on each broker. What comes after `but sqs` is not for a standard queue, which has no order and
+/// counts what is given back.
 macro_rules! on_every_broker {
+    ($($rule:ident),* $(,)?; but sqs: $($other:ident),+ $(,)?) => {
+        $crate::brokers::on_every_broker! { @broker memory Memory; $($rule,)* $($other),+ }
+        $crate::brokers::on_every_broker! { @broker sqlite Sqlite; $($rule,)* $($other),+ }
+        $crate::brokers::on_every_broker! { @broker redis Redis; $($rule,)* $($other),+ }
+        $crate::brokers::on_every_broker! { @broker sqs Sqs; $($rule),* }
+    };
     ($($rule:ident),+ $(,)?) => {
         $crate::brokers::on_every_broker! { @broker memory Memory; $($rule),+ }
         $crate::brokers::on_every_broker! { @broker sqlite Sqlite; $($rule),+ }
         $crate::brokers::on_every_broker! { @broker redis Redis; $($rule),+ }
+        $crate::brokers::on_every_broker! { @broker sqs Sqs; $($rule),+ }
     };
-    (@broker $module:ident $broker:ident; $($rule:ident),+) => {
+    (@broker $module:ident $broker:ident; $($rule:ident),*) => {
         mod $module {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -116,7 +178,7 @@ macro_rules! on_every_broker {
                     let broker = $crate::brokers::$broker::start();
                     $crate::support::within_deadline(super::$rule(broker)).await;
                 }
-            )+
+            )*
         }
     };
 }

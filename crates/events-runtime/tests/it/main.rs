@@ -4,13 +4,13 @@
 
 mod brokers;
 mod outage;
+mod sqs;
 mod support;
 
 mod manager;
 mod spool;
 
 mod batches;
-mod examples;
 mod handling;
 mod killing;
 mod order;

@@ -68,7 +68,7 @@ async fn keeps_everything_in_order_through_a_short_outage(broker: impl Broker) {
     assert_eq!((stats.accepted, stats.dropped_total(), stats.waiting), (3_000, 0, 0));
 }
 
-on_every_broker!(keeps_everything_in_order_through_a_short_outage);
+on_every_broker!(; but sqs: keeps_everything_in_order_through_a_short_outage);
 
 /// A process that dies leaves what it has spooled to the next one, which publishes it before anything new.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,6 +94,51 @@ async fn survives_a_restart_in_order() {
     assert_eq!(came, (0..400).collect::<Vec<_>>(), "nothing is repeated after an orderly end");
     let stats = manager.close(DEADLINE).await;
     assert_eq!((stats.recovered, stats.published, stats.spooled), (300, 400, 0));
+}
+
+/// Tells the child where its spool is.
+const SPOOL: &str = "EVENTS_RUNTIME_TEST_SPOOL";
+
+/// Not a test: the process that is killed. It says how many of its events are out of memory, and goes on until it dies.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run as a process of its own by the test below"]
+async fn child() {
+    let directory = std::path::PathBuf::from(std::env::var_os(SPOOL).unwrap());
+    let outage = Outage::new(crate::brokers::Memory::start().publisher().await);
+    outage.fail();
+    let manager = manager(outage, &directory, config()).await;
+    for n in 0.. {
+        manager.publish(event("test.numbered", n));
+        if n % 100 == 99 {
+            let stats = manager.flush(DEADLINE).await;
+            std::fs::write(directory.join("said"), stats.spooled.to_string()).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_process_had_spooled_goes_out_before_anything_new() {
+    let (broker, directory) = (crate::brokers::Memory::start(), TempDir::new().unwrap());
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "spool::child", "--ignored", "--quiet"])
+        .env(SPOOL, directory.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let said = || std::fs::read_to_string(directory.path().join("said")).ok()?.parse::<u64>().ok();
+    eventually("the child has spooled some", || said().is_some_and(|said| said >= 500)).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let said = said().expect("it was just read");
+    let manager = manager(Outage::new(broker.publisher().await), directory.path(), config()).await;
+    const NEW: u64 = 1_000_000;
+    numbered(NEW..NEW + 100).into_iter().for_each(|event| manager.publish(event));
+    let stats = manager.close(DEADLINE).await;
+    assert!(stats.recovered >= said, "it had said that {said} are safe: {stats:?}");
+    assert_eq!((stats.published, stats.dropped_total()), (stats.recovered + 100, 0));
+    let mut consumer = broker.consumer(options()).await;
+    let came = receive_distinct(&mut *consumer, usize::try_from(stats.published).unwrap()).await;
+    assert_eq!(came, (0..stats.recovered).chain(NEW..NEW + 100).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

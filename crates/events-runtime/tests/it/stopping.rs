@@ -23,7 +23,7 @@ fn few() -> WorkerConfig {
     config
 }
 
-async fn a_stop_finishes_what_runs_and_gives_back_the_rest_at_once(broker: impl Broker) {
+async fn c50_c51_a_stop_finishes_what_runs_and_gives_back_the_rest_at_once(broker: impl Broker) {
     publish(&broker, &numbered(0..20)).await;
     let (log, gate) = (Log::new(), Arc::new(Semaphore::new(0)));
     let (begun, opened) = (log.clone(), Arc::clone(&gate));
@@ -58,7 +58,7 @@ async fn a_stop_finishes_what_runs_and_gives_back_the_rest_at_once(broker: impl 
     expect_all_settled(&broker).await;
 }
 
-async fn a_handler_that_does_not_finish_in_time_is_cut_and_its_event_given_back(broker: impl Broker) {
+async fn c52_a_handler_that_does_not_finish_in_time_is_cut_and_its_event_given_back(broker: impl Broker) {
     publish(&broker, &numbered(0..1)).await;
     let begun = Log::new();
     let log = begun.clone();
@@ -78,7 +78,7 @@ async fn a_handler_that_does_not_finish_in_time_is_cut_and_its_event_given_back(
     assert_eq!(dead_letters(&broker).await, []);
 }
 
-async fn what_fails_during_a_stop_is_given_back(broker: impl Broker) {
+async fn c52_what_fails_during_a_stop_is_given_back(broker: impl Broker) {
     publish(&broker, &numbered(0..8)).await;
     let (begun, gate) = (Log::new(), Arc::new(Semaphore::new(0)));
     let (log, opened) = (begun.clone(), Arc::clone(&gate));
@@ -107,14 +107,14 @@ async fn what_fails_during_a_stop_is_given_back(broker: impl Broker) {
     assert_eq!(receive_distinct(&mut *other, 8).await.len(), 8);
 }
 
-async fn a_worker_with_nothing_to_do_stops_at_once(broker: impl Broker) {
+async fn c53_a_worker_that_waits_for_events_stops_at_once(broker: impl Broker) {
     let worker = Worker::new(broker.consumer(options()).await, config()).unwrap();
     let report = worker.run_until(sleep(Duration::from_millis(50))).await.unwrap();
     assert_eq!(report, events_runtime::WorkerReport::default());
 }
 
 /// 60: a worker that is dropped in the middle repeats no more than it held.
-async fn a_worker_that_is_dropped_repeats_at_most_what_it_held(broker: impl Broker) {
+async fn c60_a_worker_that_is_dropped_repeats_at_most_what_it_held(broker: impl Broker) {
     const LEASE: Duration = Duration::from_secs(1);
     publish(&broker, &numbered(0..300)).await;
     let handled = Log::new();
@@ -143,9 +143,9 @@ async fn a_worker_that_is_dropped_repeats_at_most_what_it_held(broker: impl Brok
 }
 
 on_every_broker!(
-    a_stop_finishes_what_runs_and_gives_back_the_rest_at_once,
-    a_handler_that_does_not_finish_in_time_is_cut_and_its_event_given_back,
-    what_fails_during_a_stop_is_given_back,
-    a_worker_with_nothing_to_do_stops_at_once,
-    a_worker_that_is_dropped_repeats_at_most_what_it_held,
+    c50_c51_a_stop_finishes_what_runs_and_gives_back_the_rest_at_once,
+    c52_what_fails_during_a_stop_is_given_back,
+    c53_a_worker_that_waits_for_events_stops_at_once,
+    c60_a_worker_that_is_dropped_repeats_at_most_what_it_held;
+    but sqs: c52_a_handler_that_does_not_finish_in_time_is_cut_and_its_event_given_back,
 );

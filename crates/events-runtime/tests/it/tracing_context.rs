@@ -10,7 +10,7 @@ use crate::support::{DEADLINE, Log, config, options, publish};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-async fn a_trace_survives_and_goes_on(broker: impl Broker) {
+async fn c64_a_trace_survives_and_goes_on(broker: impl Broker) {
     let told =
         Event::builder("first.told", "s").with_header("traceparent", TRACE).with_header("tracestate", "a=1");
     publish(&broker, &[told.build().unwrap()]).await;
@@ -45,4 +45,4 @@ async fn a_trace_survives_and_goes_on(broker: impl Broker) {
     delivery.ack().await.unwrap();
 }
 
-on_every_broker!(a_trace_survives_and_goes_on);
+on_every_broker!(c64_a_trace_survives_and_goes_on);
