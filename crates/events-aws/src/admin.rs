@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use events_core::{
     Capabilities, DeadLetter, Error, ErrorKind, EventAdmin, GroupStatus, MessageId, Record, Result,
-    Retention, StartFrom, TrimReport, async_trait,
+    Retention, StartFrom, StreamState, TrimReport, async_trait,
 };
 
 use crate::calls::AwsClients;
@@ -100,6 +100,22 @@ impl EventAdmin for SqsAdmin {
 
     async fn groups(&self) -> Result<Vec<GroupStatus>> {
         Err(Error::unsupported("list groups"))
+    }
+
+    async fn state(&self) -> Result<StreamState> {
+        let queue = &self.graveyard.queue;
+        let traits = queue.traits().await?;
+        let depth = queue.clients.queue_depth(&queue.address.url).await?;
+        let mut state = StreamState::new(&*queue.address.name);
+        state.approximate = true;
+        state.length = Some(depth.waiting + depth.in_flight);
+        state.groups =
+            vec![GroupStatus::new(&*queue.address.name, Some(depth.waiting), depth.in_flight, None)];
+        if let Some(address) = &traits.dead_letters {
+            let dead = queue.clients.queue_depth(&address.url).await?;
+            state.dead_letters = Some(dead.waiting + dead.in_flight);
+        }
+        Ok(state)
     }
 
     async fn dead_letters(&self, after: Option<&MessageId>, max: NonZeroUsize) -> Result<Vec<DeadLetter>> {

@@ -7,7 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-use crate::{Capabilities, DeadLetter, Event, MessageId, Result, Retention, StartFrom, TrimReport};
+use crate::{
+    Capabilities, DeadLetter, Event, GroupStatus, MessageId, Result, Retention, StartFrom, StreamState,
+    TrimReport,
+};
 
 /// One event of a stream's history.
 #[derive(Debug)]
@@ -18,32 +21,6 @@ pub struct Record {
     pub published_at: OffsetDateTime,
     /// The event, or why its bytes are none.
     pub event: Result<Event>,
-}
-
-/// How far a consumer group is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct GroupStatus {
-    /// The group's name.
-    pub name: String,
-    /// Events never delivered to the group; `None` where the broker cannot tell.
-    pub lag: Option<u64>,
-    /// Events delivered and neither acknowledged nor dead-lettered, those that wait for their next attempt included.
-    pub pending: u64,
-    /// Time since the oldest pending event was last delivered; `None` when nothing is pending.
-    pub oldest_pending: Option<Duration>,
-}
-
-impl GroupStatus {
-    /// The status of one group; called by backends.
-    pub fn new(
-        name: impl Into<String>,
-        lag: Option<u64>,
-        pending: u64,
-        oldest_pending: Option<Duration>,
-    ) -> Self {
-        Self { name: name.into(), lag, pending, oldest_pending }
-    }
 }
 
 /// Looks at one stream from outside.
@@ -110,6 +87,20 @@ pub trait EventAdmin: Debug + Send + Sync + 'static {
     ///
     /// Dropping the future changes nothing.
     async fn groups(&self) -> Result<Vec<GroupStatus>>;
+
+    /// The stream as it is now, with its groups, their consumers and the number of dead letters: all that
+    /// [`groups`](Self::groups) tells and more, where the broker keeps no groups as well.
+    ///
+    /// It takes several questions to the broker, so that numbers of a stream in use need not fit together to the last one.
+    ///
+    /// # Errors
+    ///
+    /// When the broker cannot be asked. What it cannot tell is missing in the answer and no error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    async fn state(&self) -> Result<StreamState>;
 
     /// Up to `max` dead letters of the stream, of all its groups, oldest first, after `after`.
     ///

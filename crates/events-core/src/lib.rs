@@ -21,6 +21,7 @@ mod publisher;
 mod report;
 mod retention;
 mod settler;
+mod state;
 
 mod capabilities;
 pub mod duration;
@@ -28,7 +29,7 @@ mod error;
 mod secret;
 
 pub use ack_all::{AckReport, ack_all, release_all};
-pub use admin::{EventAdmin, GroupStatus, Record};
+pub use admin::{EventAdmin, Record};
 pub use builder::EventBuilder;
 pub use capabilities::{Capabilities, DEFAULT_MAX_EVENT_BYTES};
 pub use consumer::{EventConsumer, EventConsumerExt};
@@ -45,6 +46,7 @@ pub use report::PublishReport;
 pub use retention::{HeldBy, Retention, TrimReport};
 pub use secret::Secret;
 pub use settler::{Receipt, Settlement, Settler};
+pub use state::{ConsumerStatus, GroupStatus, StreamState};
 
 /// Marks an implementation of the traits of this crate; re-exported so that a backend needs no dependency of its own.
 pub use async_trait::async_trait;

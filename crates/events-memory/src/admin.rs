@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use events_core::{
     Capabilities, DeadLetter, EventAdmin, GroupStatus, MessageId, Record, Result, Retention, StartFrom,
-    TrimReport, async_trait,
+    StreamState, TrimReport, async_trait,
 };
 use tokio::time::Instant;
 
@@ -86,6 +86,20 @@ impl EventAdmin for MemoryAdmin {
         let now = self.cell.clock.now();
         Ok(self.cell.look(|stream| {
             stream.groups.iter().map(|(name, group)| group.status(name, &stream.log, now)).collect()
+        }))
+    }
+
+    async fn state(&self) -> Result<StreamState> {
+        let now = self.cell.clock.now();
+        Ok(self.cell.look(|stream| {
+            let mut state = StreamState::new(&*self.cell.name);
+            let groups = stream.groups.iter();
+            state.groups = groups.map(|(name, group)| group.status(name, &stream.log, now)).collect();
+            state.length = Some(stream.log.len() as u64);
+            state.first_id = stream.log.from(0).next().map(|(position, _)| message_id(position));
+            state.last_id = stream.log.last().map(message_id);
+            state.dead_letters = Some(stream.dead_letters.len() as u64);
+            state
         }))
     }
 

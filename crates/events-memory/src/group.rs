@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use events_core::GroupStatus;
+use events_core::{ConsumerStatus, GroupStatus};
 use time::OffsetDateTime;
 
 use crate::clock::Moment;
-use crate::log::{Entry, Log, Position, Start};
+use crate::log::{Entry, Log, Position, Start, message_id};
 
 /// Names one delivery among all of a stream, so that a former holder is never taken for the present one.
 pub(crate) type Token = u64;
@@ -181,8 +181,22 @@ impl Group {
         let delivered = || present().filter(|(_, pending)| pending.attempts > 0);
         let released = present().count() - delivered().count();
         let new = log.from(self.next.position).filter(|(position, entry)| self.next.admits(*position, entry));
-        let oldest = delivered().map(|(_, pending)| now.saturating_sub(pending.delivered_at)).max();
+        let oldest = delivered().next();
+        let age = oldest.map(|(_, pending)| now.saturating_sub(pending.delivered_at));
         let lag = new.count() + released;
-        GroupStatus::new(name, Some(lag as u64), delivered().count() as u64, oldest)
+        let mut status = GroupStatus::new(name, Some(lag as u64), delivered().count() as u64, age);
+        status.oldest_pending_published_at =
+            oldest.and_then(|(position, _)| log.get(*position)).map(|entry| entry.published_at);
+        status.last_delivered = self.next.position.checked_sub(1).filter(|last| *last > 0).map(message_id);
+        let mut consumers: BTreeMap<&str, ConsumerStatus> = BTreeMap::new();
+        for (_, pending) in delivered() {
+            let name = &*pending.consumer;
+            let consumer = consumers.entry(name).or_insert_with(|| ConsumerStatus::new(name, 0));
+            consumer.pending += 1;
+            let given = now.saturating_sub(pending.delivered_at);
+            consumer.inactive = Some(consumer.inactive.map_or(given, |inactive| inactive.min(given)));
+        }
+        status.consumers = consumers.into_values().collect();
+        status
     }
 }

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use events_core::{
-    Capabilities, ConsumerOptions, DeadLetter, Error, ErrorKind, EventAdmin, GroupStatus, MessageId, Record,
-    Result, Retention, StartFrom, TrimReport, async_trait, wire,
+    Capabilities, ConsumerOptions, ConsumerStatus, DeadLetter, Error, ErrorKind, EventAdmin, GroupStatus,
+    MessageId, Record, Result, Retention, StartFrom, StreamState, TrimReport, async_trait, wire,
 };
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use crate::RedisConfig;
 use crate::capabilities::capabilities;
 use crate::client::{
-    Code, CommandError, Entry, ForeignClient, Link, PendingFilter, ReadConnection, Role, StreamClient,
+    Code, CommandError, ConsumerInfo, Entry, ForeignClient, GroupInfo, Link, PendingFilter, ReadConnection,
+    Role, StreamClient,
 };
 use crate::dead_letter;
 use crate::entry_id::{EntryId, start_after};
@@ -109,8 +110,7 @@ impl RedisAdmin {
 
     /// The newest entry's id, or the highest the stream ever gave when it is empty now.
     async fn newest(&self) -> Result<Option<EntryId>> {
-        let last = self.client.last_generated_id().await?;
-        Ok(last.filter(|id| *id != EntryId::ZERO))
+        Ok(self.client.last_generated_id().await?)
     }
 
     /// Pending entries of the group whose lease has ended, in the order of the stream.
@@ -132,9 +132,41 @@ impl RedisAdmin {
         Ok(expired)
     }
 
-    async fn oldest_pending(&self, group: &str) -> Result<Option<Duration>, CommandError> {
-        let oldest = self.client.pending(group, PendingFilter::default(), 1).await?;
-        Ok(oldest.first().map(|pending| Duration::from_millis(pending.idle_ms)))
+    /// How far each group is, ordered by name.
+    async fn group_states(&self) -> Result<Vec<GroupStatus>> {
+        let mut groups = Vec::new();
+        for group in self.client.groups().await? {
+            match self.group_state(group).await {
+                Ok(group) => groups.push(group),
+                // Deleted since it was listed.
+                Err(error) if error.code() == Code::GroupLost => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        groups.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(groups)
+    }
+
+    async fn group_state(&self, group: GroupInfo) -> Result<GroupStatus, CommandError> {
+        let oldest = self.client.pending(&group.name, PendingFilter::default(), 1).await?.pop();
+        let idle = oldest.as_ref().map(|pending| Duration::from_millis(pending.idle_ms));
+        // Servers before 7.0 do not count, and later ones lose count when entries are deleted.
+        let lag = match group.lag {
+            None => self.client.count_after(group.last_delivered).await?,
+            known => known,
+        };
+        let mut status = GroupStatus::new(group.name, lag, group.pending, idle);
+        status.oldest_pending_published_at = oldest.and_then(|pending| pending.id.time());
+        let delivered = Some(group.last_delivered).filter(|last| *last != EntryId::ZERO);
+        status.last_delivered = delivered.map(EntryId::to_message_id);
+        let status_of = |consumer: ConsumerInfo| {
+            let mut status = ConsumerStatus::new(consumer.name, consumer.pending);
+            (status.idle, status.inactive) = (consumer.idle, consumer.inactive);
+            status
+        };
+        let consumers = self.client.consumers(&status.name).await?;
+        status.consumers = consumers.into_iter().map(status_of).collect();
+        Ok(status)
     }
 }
 
@@ -202,18 +234,19 @@ impl EventAdmin for RedisAdmin {
     }
 
     async fn groups(&self) -> Result<Vec<GroupStatus>> {
-        let mut groups = Vec::new();
-        for group in self.client.groups().await? {
-            let oldest = match self.oldest_pending(&group.name).await {
-                Ok(oldest) => oldest,
-                // Deleted since it was listed.
-                Err(error) if error.code() == Code::GroupLost => continue,
-                Err(error) => return Err(error.into()),
-            };
-            groups.push(GroupStatus::new(group.name, group.lag, group.pending, oldest));
-        }
-        groups.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(groups)
+        self.group_states().await
+    }
+
+    async fn state(&self) -> Result<StreamState> {
+        let info = self.client.info().await?;
+        let mut state = StreamState::new(&*self.stream_key);
+        state.length = Some(info.length);
+        state.first_id = info.first.map(EntryId::to_message_id);
+        let last = Some(info.last_generated).filter(|last| *last != EntryId::ZERO);
+        state.last_id = last.map(EntryId::to_message_id);
+        state.dead_letters = Some(self.client.dead_letter_count().await?);
+        state.groups = self.group_states().await?;
+        Ok(state)
     }
 
     async fn dead_letters(&self, after: Option<&MessageId>, max: NonZeroUsize) -> Result<Vec<DeadLetter>> {

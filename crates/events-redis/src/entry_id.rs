@@ -17,6 +17,9 @@ impl EntryId {
     /// Before every entry.
     pub(crate) const ZERO: Self = Self { milliseconds: 0, sequence: 0 };
 
+    /// After every entry; the server refuses to look beyond it.
+    pub(crate) const LAST: Self = Self { milliseconds: u64::MAX, sequence: u64::MAX };
+
     /// The smallest id of a moment.
     pub(crate) fn at(time: OffsetDateTime) -> Self {
         let nanoseconds = time.unix_timestamp_nanos().max(0);

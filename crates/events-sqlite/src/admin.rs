@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use events_core::{
     Capabilities, DeadLetter, Error, EventAdmin, GroupStatus, HeldBy, MessageId, Record, Result, Retention,
-    StartFrom, TrimReport,
+    StartFrom, StreamState, TrimReport,
 };
 use rusqlite::Connection;
 
@@ -141,6 +141,10 @@ impl EventAdmin for SqliteAdmin {
 
     async fn groups(&self) -> Result<Vec<GroupStatus>> {
         self.ask("list groups", |connection, stream| groups::list(connection, stream, clock::now())).await
+    }
+
+    async fn state(&self) -> Result<StreamState> {
+        self.ask("tell state", |connection, stream| groups::state(connection, stream, clock::now())).await
     }
 
     async fn dead_letters(&self, after: Option<&MessageId>, max: NonZeroUsize) -> Result<Vec<DeadLetter>> {

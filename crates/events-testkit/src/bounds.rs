@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use events_core::wire::{RawMessage, encode};
-use events_core::{Delivery, Event, EventConsumer, GroupStatus};
+use events_core::{Delivery, Event, EventAdmin, EventConsumer, GroupStatus, MessageId, StreamState};
 use tokio::time::Instant;
 
 use crate::scene::{
@@ -93,10 +93,15 @@ pub async fn tells_the_truth_about_groups(harness: &dyn Harness) -> Shown {
     }
     let groups = async || admin.groups().await.expect("listing groups works");
     assert_eq!(groups().await, []);
-    let mut consumer = scene.consumer("b").await;
+    let empty = state(&*admin).await;
+    assert_eq!((empty.length, empty.first_id, empty.last_id, empty.groups), (Some(0), None, None, vec![]));
+    let options = scene.options("b");
+    let name = options.consumer_name().to_owned();
+    let mut consumer = scene.consumer_with(options).await;
     scene.consumer("a").await.close().await.expect("a consumer closes");
-    scene.publish(10).await;
+    let ids = scene.publish(10).await;
     let mut held = receive(&mut *consumer, 4).await;
+    let second_published_at = held[1].published_at();
     ack(vec![held.remove(0)]).await;
     let quarter = harness.lease() / 4;
     harness.advance(quarter).await;
@@ -109,6 +114,12 @@ pub async fn tells_the_truth_about_groups(harness: &dyn Harness) -> Shown {
     // A backend may have fetched more than it has handed over; that is pending too.
     assert!(told[1].pending >= 3 && told[1].lag.is_none_or(|lag| lag + told[1].pending == 9), "{told:?}");
     assert!(told[1].oldest_pending.is_some_and(|age| age >= quarter), "{told:?}");
+
+    let whole = state(&*admin).await;
+    let group = expect_members(&whole, &name, &told[1], &ids);
+    assert_eq!(group.oldest_pending_published_at, second_published_at);
+    assert_eq!((whole.length, whole.dead_letters.unwrap_or(0)), (Some(10), 0));
+    assert_eq!((whole.first_id.as_ref(), whole.last_id.as_ref()), (ids.first(), ids.last()));
 
     held.remove(0).reject("hopeless").await.expect("rejecting works");
     if consumer.capabilities().delayed_nack {
@@ -125,11 +136,36 @@ pub async fn tells_the_truth_about_groups(harness: &dyn Harness) -> Shown {
     assert_eq!(told[1].oldest_pending.is_some(), waiting == 1, "{told:?}");
     if let Some(letters) = dead_letters(&*admin).await {
         assert_eq!(letters.len(), 1);
+        assert_eq!(state(&*admin).await.dead_letters, Some(1));
     }
     // What nobody ever consumes still counts for the group that has yet to see it.
     let untouched = |group: &GroupStatus| group.lag.is_none_or(|lag| lag == 10) && group.pending == 0;
     assert!(untouched(&told[0]), "{told:?}");
     Shown::Yes
+}
+
+async fn state(admin: &dyn EventAdmin) -> StreamState {
+    admin.state().await.expect("telling the state works")
+}
+
+/// The group `b` in the state of the stream: the same as it was told before, with the one consumer that holds something.
+fn expect_members<'s>(
+    state: &'s StreamState,
+    name: &str,
+    told: &GroupStatus,
+    ids: &[MessageId],
+) -> &'s GroupStatus {
+    let names: Vec<_> = state.groups.iter().map(|group| group.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"], "groups are ordered by name");
+    let group = &state.groups[1];
+    assert_eq!((group.lag, group.pending), (told.lag, told.pending));
+    let holding: Vec<_> = group.consumers.iter().filter(|consumer| consumer.pending > 0).collect();
+    let [holder] = holding.as_slice() else { panic!("one consumer holds something: {:?}", group.consumers) };
+    assert_eq!((holder.name.as_str(), holder.pending), (name, group.pending));
+    let last = group.last_delivered.as_ref().and_then(|last| ids.iter().position(|id| id == last));
+    assert!(last.is_some_and(|last| last >= 3), "at least four were delivered: {group:?}");
+    assert_eq!(state.groups[0].last_delivered, None, "nothing was delivered to the other group");
+    group
 }
 
 /// 64: trace context and the attributes of a CloudEvent survive delivery, redelivery, and the way through the dead letters.

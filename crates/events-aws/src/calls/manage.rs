@@ -11,6 +11,15 @@ use crate::error::{CallError, Code};
 /// Attributes of a queue by their names, as AWS spells them.
 pub(crate) type QueueAttributes = BTreeMap<String, String>;
 
+/// How many messages a queue holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueDepth {
+    /// Those that could be received, now or when their delay ends.
+    pub(crate) waiting: u64,
+    /// Those somebody received, and that are hidden for that.
+    pub(crate) in_flight: u64,
+}
+
 /// `None` for what does not exist, so that absence is an answer and no error.
 fn unless_missing<T>(outcome: Result<T, CallError>) -> Result<Option<T>, CallError> {
     match outcome {
@@ -28,6 +37,20 @@ impl AwsClients {
             Box::pin(call).await.map_err(|error| CallError::of_call("GetQueueAttributes", queue, &error))?;
         let attributes = answer.attributes.unwrap_or_default();
         Ok(attributes.into_iter().map(|(name, value)| (name.as_str().to_owned(), value)).collect())
+    }
+
+    /// How many messages a queue holds, as far as it says.
+    pub(crate) async fn queue_depth(&self, queue: &str) -> Result<QueueDepth, CallError> {
+        let attributes = self.queue_attributes(queue).await?;
+        let number = |name: &str| {
+            let text = attributes.get(name);
+            text.and_then(|text| text.parse::<u64>().ok())
+                .ok_or_else(|| CallError::unreadable("GetQueueAttributes", queue))
+        };
+        Ok(QueueDepth {
+            waiting: number("ApproximateNumberOfMessages")? + number("ApproximateNumberOfMessagesDelayed")?,
+            in_flight: number("ApproximateNumberOfMessagesNotVisible")?,
+        })
     }
 
     /// The URL of the queue an ARN names, if it exists.

@@ -43,6 +43,35 @@ async fn what_the_queue_moved_itself_is_listed_and_redriven_too() {
 }
 
 #[tokio::test]
+async fn a_queue_tells_how_many_wait_are_in_hand_and_are_dead() {
+    let account = Account::at(&shared(AwsEmulatorKind::Ministack).url());
+    let config = account.config(&unique("depth"), Duration::from_secs(30)).await;
+    let publisher = account.publisher(&config);
+    for n in 0..5 {
+        publisher.publish(&numbered("s", n)).await.expect("publishing works");
+    }
+    let mut consumer = account.consumer(&config).await;
+    let mut held = receive(&mut consumer, 3).await;
+    held.remove(0).reject("hopeless").await.expect("rejecting works");
+    held.remove(0).ack().await.expect("acknowledging works");
+    let admin = SqsAdmin::new(account.clients(&config), &config).await.expect("an admin opens");
+    // Estimates may need a moment to become true.
+    let end = tokio::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        let state = admin.state().await.expect("telling works");
+        assert!(state.approximate);
+        let group = &state.groups[0];
+        let told = (state.length, group.lag.unwrap_or(0) + group.pending, state.dead_letters);
+        if told == (Some(3), 3, Some(1)) && group.pending >= 1 {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < end, "{state:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(admin.groups().await.expect_err("a queue keeps no groups").kind(), ErrorKind::Unsupported);
+}
+
+#[tokio::test]
 async fn without_a_dead_letter_queue_nothing_is_lost_and_nothing_is_promised() {
     let account = Account::at(&shared(AwsEmulatorKind::Ministack).url());
     let url = account.queue(&unique("none"), Duration::from_secs(2)).await;

@@ -12,6 +12,7 @@ mod chores;
 mod notes;
 mod read_connection;
 mod scripts;
+mod state;
 mod stream_client;
 mod unscripted;
 
@@ -19,8 +20,9 @@ pub(crate) use batches::{Fields, Held};
 pub(crate) use connect::{Link, Role};
 pub(crate) use error::{Code, CommandError};
 pub(crate) use read_connection::ReadConnection;
-pub(crate) use reply::{Entry, Pending};
+pub(crate) use reply::{Entry, GroupInfo, Pending};
 pub(crate) use scripts::{Burial, Hold};
+pub(crate) use state::ConsumerInfo;
 pub(crate) use stream_client::{PendingFilter, StreamClient};
 
 /// The client a user may hand over; the only type of a client library in a public signature.

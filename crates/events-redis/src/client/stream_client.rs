@@ -191,16 +191,8 @@ impl StreamClient {
 
     /// The highest id the stream ever gave; `None` when there is no stream.
     pub(crate) async fn last_generated_id(&self) -> Result<Option<EntryId>> {
-        let info = self.client("XINFO STREAM").await?.xinfo_stream::<Value, _>(self.key(), false, None).await;
-        match info.map_err(self.failed("XINFO STREAM")) {
-            Ok(value) => {
-                let fields: Option<std::collections::HashMap<String, Value>> = value.convert().ok();
-                let id = fields.and_then(|fields| reply::id(fields.get("last-generated-id")?));
-                id.map(Some).ok_or_else(|| self.unreadable("XINFO STREAM"))
-            }
-            Err(error) if error.code() == Code::NoKey => Ok(None),
-            Err(error) => Err(error),
-        }
+        let last = self.info().await?.last_generated;
+        Ok(Some(last).filter(|last| *last != EntryId::ZERO))
     }
 
     /// Takes over one page of entries whose lease has ended.
@@ -279,7 +271,7 @@ impl StreamClient {
 
     /// Up to `count` entries after `after`.
     pub(crate) async fn entries_after(&self, after: EntryId, count: usize) -> Result<Vec<Entry>> {
-        self.range(&self.key, &format!("({after}"), "+", count).await
+        self.range_after(&self.key, after, count).await
     }
 
     /// One entry, if the stream still holds it.
@@ -290,13 +282,20 @@ impl StreamClient {
 
     /// Up to `count` dead letters after `after`.
     pub(crate) async fn dead_letters(&self, after: EntryId, count: usize) -> Result<Vec<Entry>> {
-        self.range(&self.dead_key, &format!("({after}"), "+", count).await
+        self.range_after(&self.dead_key, after, count).await
     }
 
     /// Deletes dead letters and returns how many there were.
     pub(crate) async fn purge(&self, ids: Vec<String>) -> Result<u64> {
         let deleted = self.client("XDEL").await?.xdel(&*self.dead_key, ids).await;
         deleted.map_err(|error| CommandError::new("XDEL", &self.dead_key, error))
+    }
+
+    async fn range_after(&self, key: &str, after: EntryId, count: usize) -> Result<Vec<Entry>> {
+        if after == EntryId::LAST {
+            return Ok(Vec::new());
+        }
+        self.range(key, &format!("({after}"), "+", count).await
     }
 
     pub(super) async fn range(&self, key: &str, start: &str, end: &str, count: usize) -> Result<Vec<Entry>> {

@@ -13,6 +13,7 @@ mod faults;
 mod leases;
 mod refusals;
 mod soak;
+mod state;
 mod support;
 mod unscripted;
 mod upkeep;
