@@ -105,6 +105,7 @@ impl RedisConsumer {
         let start = start_after(options.start_from())?;
         let member = Arc::new(Membership::new(options));
         let commands = StreamClient::new(commands, stream_key, config.command_timeout);
+        commands.warn_of_eviction().await;
         let reads = ReadConnection::new(reads, stream_key);
         let inbox = Arc::new(Inbox::new(member.lease / FRESH_SHARE));
         let agenda = Arc::new(Agenda::default());

@@ -68,7 +68,9 @@ impl RedisPublisher {
     /// Dropping the future leaves nothing behind.
     pub async fn connect(config: &RedisConfig, stream_key: &str) -> Result<Self> {
         let link = Link::connect(config, Role::Commands).await?;
-        Self::new(link, config, stream_key)
+        let publisher = Self::new(link, config, stream_key)?;
+        publisher.client.warn_of_eviction().await;
+        Ok(publisher)
     }
 
     /// Publishes through a client that exists already and stays the caller's: it is not closed with the publisher.

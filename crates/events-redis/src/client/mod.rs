@@ -9,6 +9,7 @@ mod reply;
 
 mod batches;
 mod chores;
+mod eviction;
 mod notes;
 mod read_connection;
 mod scripts;

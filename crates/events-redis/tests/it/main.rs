@@ -8,6 +8,7 @@ mod raw;
 
 mod connecting;
 mod dead_letters;
+mod eviction;
 mod failover;
 mod faults;
 mod leases;

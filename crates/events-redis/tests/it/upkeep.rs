@@ -234,3 +234,26 @@ async fn without_scripts_nothing_is_trimmed_rather_than_something_that_is_needed
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(length(&server), 3);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_keeps_its_name_for_life_and_shares_it_with_nobody() {
+    let server = server();
+    let publisher = publisher(&server).await;
+    let (mut one, mut two) = (consumer(&server).await, consumer(&server).await);
+    let mut known: Vec<String> = Vec::new();
+    for round in 0..3 {
+        for (n, consumer) in [&mut one, &mut two].into_iter().enumerate() {
+            let n = round * 2 + n as u64;
+            publish(&publisher, n..n + 1).await;
+            let delivery = receive_one(consumer).await;
+            assert_eq!(number(&delivery), n);
+            delivery.ack().await.unwrap();
+        }
+        if known.is_empty() {
+            known = names(&server);
+            assert_eq!(known.len(), 2);
+        }
+        assert_eq!(names(&server), known, "round {round}");
+        command(&server, &["CLIENT", "KILL", "TYPE", "normal"]);
+    }
+}
