@@ -165,3 +165,46 @@ async fn dead_letters_of_the_former_layout_are_read_and_redriven() {
     let again = receive_one(&mut consumer).await;
     assert_eq!((number(&again), again.headers().get("traceparent")), (7, Some("00-1")));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redrive_that_is_cut_short_anywhere_loses_nothing() {
+    const COUNT: u64 = 60;
+    // By scripts, and in single commands, where there are steps to be cut between.
+    for rights in ["+@all", "-@scripting"] {
+        let server = server();
+        command(&server, &["ACL", "SETUSER", "plain", "on", ">pw", "~*", "+@all", rights]);
+        let config = config(&server).with_username("plain").with_password(events_core::Secret::new("pw"));
+        publish(&publisher(&server).await, 0..COUNT).await;
+        let mut consumer = RedisConsumer::connect(&config, STREAM, options()).await.unwrap();
+        for delivery in receive(&mut consumer, COUNT as usize).await {
+            delivery.reject("not today").await.unwrap();
+        }
+        let letters =
+            RedisAdmin::connect(&config, STREAM).await.unwrap().dead_letters(None, BATCH).await.unwrap();
+        assert_eq!(letters.len() as u64, COUNT);
+        // Every third is in the stream no longer.
+        for letter in letters.iter().step_by(3) {
+            command(&server, &["XDEL", STREAM, letter.origin_id.as_str()]);
+        }
+        for (n, letter) in letters.iter().enumerate() {
+            // The process dies: its admin goes with what it was doing.
+            let admin = RedisAdmin::connect(&config, STREAM).await.unwrap();
+            let patience = Duration::from_micros(n as u64 * 25);
+            drop(tokio::time::timeout(patience, admin.redrive(&[letter.id.clone()])).await);
+        }
+        let admin = RedisAdmin::connect(&config, STREAM).await.unwrap();
+        let left: Vec<_> =
+            admin.dead_letters(None, BATCH).await.unwrap().into_iter().map(|letter| letter.id).collect();
+        // What the dead had sent may still be carried out, so that there may be fewer by now.
+        assert!(admin.redrive(&left).await.unwrap() as usize <= left.len());
+        let mut seen = std::collections::BTreeSet::new();
+        while (seen.len() as u64) < COUNT {
+            for delivery in receive(&mut consumer, 1).await {
+                assert_eq!(delivery.attempt(), 1);
+                seen.insert(number(&delivery));
+                delivery.ack().await.unwrap();
+            }
+        }
+        assert!(admin.dead_letters(None, BATCH).await.unwrap().is_empty());
+    }
+}
