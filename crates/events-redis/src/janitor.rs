@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use events_core::{Error, ErrorKind, Retention, TrimReport};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::RedisConfig;
@@ -13,6 +14,9 @@ use crate::membership::Membership;
 
 /// A consumer counts as gone after so many leases at least, however short the configured time.
 const LEASES: u32 = 3;
+
+/// Names are looked for so often within the time after which they go, since listing thousands costs milliseconds.
+const LOOKS: u32 = 4;
 
 /// A task of its own, which ends with this value. Whatever it is doing then is done at the server or not at all.
 #[derive(Debug)]
@@ -43,10 +47,14 @@ impl Janitor {
         }
         let (client, interval) = (client.impatient(), config.upkeep_interval);
         Some(Self(tokio::spawn(async move {
+            let mut next_look = Instant::now();
             loop {
                 tokio::time::sleep(spread(interval)).await;
-                if let Some((member, idle)) = &reaps {
+                if let Some((member, idle)) = &reaps
+                    && next_look <= Instant::now()
+                {
                     reap(&client, member, *idle).await;
+                    next_look = Instant::now() + *idle / LOOKS;
                 }
                 if let Some(retention) = &trims
                     && !tidy(&client, retention).await

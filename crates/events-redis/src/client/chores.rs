@@ -128,7 +128,7 @@ return {removed, cut, more}";
 /// How many names one script removes, so that it does not keep the server from others for long.
 const REAPED_IN_ONE_SCRIPT: i64 = 100;
 
-/// How many entries one script looks at one by one, for the same reason: about a millisecond.
+/// How many entries one script looks at one by one, for the same reason: two or three milliseconds.
 const TRIMMED_IN_ONE_SCRIPT: i64 = 1_000;
 
 impl StreamClient {

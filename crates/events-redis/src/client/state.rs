@@ -44,7 +44,7 @@ while count <= limit do
 end
 return -1";
 
-/// Beyond this a lag the server does not know is not counted: it reads every entry, about a millisecond in all.
+/// Beyond this a lag the server does not know is not counted: it reads every entry, about two milliseconds in all.
 const MOST_COUNTED: i64 = 1_000;
 
 impl StreamClient {

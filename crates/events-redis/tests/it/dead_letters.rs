@@ -190,7 +190,7 @@ async fn a_redrive_that_is_cut_short_anywhere_loses_nothing() {
             // The process dies: its admin goes with what it was doing.
             let admin = RedisAdmin::connect(&config, STREAM).await.unwrap();
             let patience = Duration::from_micros(n as u64 * 25);
-            drop(tokio::time::timeout(patience, admin.redrive(&[letter.id.clone()])).await);
+            drop(tokio::time::timeout(patience, admin.redrive(std::slice::from_ref(&letter.id))).await);
         }
         let admin = RedisAdmin::connect(&config, STREAM).await.unwrap();
         let left: Vec<_> =

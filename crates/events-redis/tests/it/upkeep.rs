@@ -105,15 +105,15 @@ async fn a_name_that_was_just_used_stays() {
     let server = server();
     let patient = hasty(&server).with_reap_after(Some(Duration::from_secs(600)));
     let options = ConsumerOptions::new(GROUP).with_lease(Duration::from_millis(1));
-    let mut member = RedisConsumer::connect(&patient, STREAM, options).await.unwrap();
+    command(&server, &["XGROUP", "CREATE", STREAM, GROUP, "0", "MKSTREAM"]);
+    command(&server, &["XGROUP", "CREATECONSUMER", STREAM, GROUP, "recent"]);
     let calls = || {
         let info = command(&server, &["INFO", "commandstats"]);
         let info = info.text().unwrap_or_default().to_owned();
-        info.lines()
-            .any(|line| line.starts_with("cmdstat_xinfo|consumers") || line.starts_with("cmdstat_xinfo:"))
+        info.lines().any(|line| line.starts_with("cmdstat_eval:"))
     };
-    command(&server, &["XGROUP", "CREATECONSUMER", STREAM, GROUP, "recent"]);
     command(&server, &["CONFIG", "RESETSTAT"]);
+    let mut member = RedisConsumer::connect(&patient, STREAM, options).await.unwrap();
     eventually("somebody looked for names", calls).await;
     assert!(names(&server).contains(&"recent".to_owned()));
     member.close().await.unwrap();
