@@ -26,6 +26,14 @@ pub struct RedisConfig {
     pub password: Option<Secret>,
     /// A file whose content is the password. Default: none; not together with `password`.
     pub password_file: Option<PathBuf>,
+    /// A PEM file with the certificates of the authorities that may vouch for the server, instead of those the system
+    /// trusts. Default: none; only for a URL that asks for TLS, as the next two.
+    pub tls_ca_file: Option<PathBuf>,
+    /// A PEM file with the certificate, and the chain above it, to show to a server that asks for one. Default: none;
+    /// together with `tls_key_file`.
+    pub tls_cert_file: Option<PathBuf>,
+    /// A PEM file with the key of that certificate. Default: none.
+    pub tls_key_file: Option<PathBuf>,
     /// How long connecting waits for the server before it goes on in the background. Default: 3 s.
     #[serde(deserialize_with = "events_core::duration::deserialize")]
     pub connect_timeout: Duration,
@@ -80,6 +88,9 @@ impl RedisConfig {
             username: None,
             password: None,
             password_file: None,
+            tls_ca_file: None,
+            tls_cert_file: None,
+            tls_key_file: None,
             connect_timeout: Duration::from_secs(3),
             command_timeout: Duration::from_secs(10),
             read_block: Duration::from_secs(2),
@@ -117,6 +128,20 @@ impl RedisConfig {
     #[must_use]
     pub fn with_password_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.password_file = Some(path.into());
+        self
+    }
+
+    /// Trusts the authorities in this PEM file instead of the system's.
+    #[must_use]
+    pub fn with_tls_ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.tls_ca_file = Some(path.into());
+        self
+    }
+
+    /// Shows the certificate in this PEM file, whose key is in the other, to a server that asks for one.
+    #[must_use]
+    pub fn with_tls_certificate(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        (self.tls_cert_file, self.tls_key_file) = (Some(certificate.into()), Some(key.into()));
         self
     }
 
@@ -191,6 +216,10 @@ impl RedisConfig {
         }
         self.retention.validate()?;
         let mut address: Address = self.url.expose().parse()?;
+        let files = [&self.tls_ca_file, &self.tls_cert_file, &self.tls_key_file];
+        if !address.tls && files.iter().any(|file| file.is_some()) {
+            return Err(invalid("there are files for TLS, and the URL does not ask for it"));
+        }
         if let Some(username) = &self.username {
             address.username = Some(username.clone());
         }

@@ -1,7 +1,7 @@
 //! Connections: how the client is set up, and how starting tells a server that is away from one that refuses.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use events_core::{Error, ErrorKind, Result};
@@ -16,9 +16,9 @@ use fred::types::config::{
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
-use super::CommandError;
+use super::{Code, CommandError};
 use crate::RedisConfig;
 use crate::address::{Address, Node, Topology};
 
@@ -38,16 +38,62 @@ pub(crate) enum Role {
 #[derive(Clone)]
 pub(crate) struct Link {
     client: Client,
-    /// Ends the client's task with the last clone; `None` for a client that belongs to somebody else.
+    /// Ends the client's tasks with the last clone; `None` for a client that belongs to somebody else.
     task: Option<Arc<ClientTask>>,
+    refused: Refused,
 }
 
-struct ClientTask(JoinHandle<Result<(), fred::error::Error>>);
+/// Why the server does not let a client in that it let in before; empty while it does.
+type Refused = Arc<Mutex<Option<fred::error::Error>>>;
+
+struct ClientTask {
+    connection: JoinHandle<Result<(), fred::error::Error>>,
+    watch: Option<JoinHandle<()>>,
+}
+
+impl ClientTask {
+    fn new(connection: JoinHandle<Result<(), fred::error::Error>>) -> Self {
+        Self { connection, watch: None }
+    }
+}
 
 impl Drop for ClientTask {
     fn drop(&mut self) {
-        self.0.abort();
+        self.connection.abort();
+        if let Some(watch) = &self.watch {
+            watch.abort();
+        }
     }
+}
+
+/// Notes why the server refuses the client, which goes on trying, and says it once.
+async fn watch(client: Client, refused: Refused) {
+    let (mut errors, mut connected) = (client.error_rx(), client.reconnect_rx());
+    let set = |error| std::mem::replace(&mut *refused.lock().unwrap_or_else(PoisonError::into_inner), error);
+    loop {
+        tokio::select! {
+            error = errors.recv() => match error {
+                Ok((error, _)) => {
+                    if let Err(refusal) = refusal(error.clone()) && set(Some(error)).is_none() {
+                        error!(error = %in_words(&refusal), "redis refuses the connection; trying on");
+                    }
+                }
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            },
+            again = connected.recv() => match again {
+                Ok(_) => drop(set(None)),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            },
+        }
+    }
+}
+
+/// An error and its cause, for a log.
+fn in_words(error: &Error) -> String {
+    let source = std::error::Error::source(error);
+    source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 impl fmt::Debug for Link {
@@ -64,14 +110,14 @@ impl Link {
     /// What no waiting mends: refused credentials and settings the client cannot use.
     pub(crate) async fn connect(config: &RedisConfig, role: Role) -> Result<Self> {
         let address = config.address()?;
-        let mut builder = Builder::from_config(client_config(&address)?);
+        let mut builder = Builder::from_config(client_config(&address, config)?);
         set_patience(&mut builder, config, role);
         Self::start(&mut builder, config.connect_timeout, role).await
     }
 
     /// A client that belongs to somebody else: used as it is and never closed.
     pub(crate) fn foreign(client: Client) -> Self {
-        Self { client, task: None }
+        Self { client, task: None, refused: Refused::default() }
     }
 
     /// A connection of our own to where this client is connected.
@@ -91,15 +137,15 @@ impl Link {
         let until = Instant::now() + patience;
         let client = build(builder, true)?;
         // Dropped before it is connected, the task ends the connection it may still get.
-        let mut task = ClientTask(client.connect());
+        let mut task = ClientTask::new(client.connect());
         let connected = async {
             tokio::select! {
                 connected = client.wait_for_connect() => connected,
-                ended = &mut task.0 => ended.unwrap_or_else(|error| Err(std::io::Error::other(error).into())),
+                ended = &mut task.connection => ended.unwrap_or_else(|error| Err(std::io::Error::other(error).into())),
             }
         };
         match timeout_at(until, connected).await {
-            Ok(Ok(())) => return Ok(Self { client, task: Some(Arc::new(task)) }),
+            Ok(Ok(())) => return Ok(Self::watched(client, task)),
             Ok(Err(error)) => refusal(error)?,
             Err(_) => {}
         }
@@ -107,8 +153,8 @@ impl Link {
 
         let client = build(builder, false)?;
         let mut errors = client.error_rx();
-        let task = Arc::new(ClientTask(client.connect()));
-        let link = Self { client, task: Some(task) };
+        let task = ClientTask::new(client.connect());
+        let link = Self::watched(client, task);
         let refused = async {
             loop {
                 match errors.recv().await {
@@ -134,6 +180,26 @@ impl Link {
             }
         }
         Ok(link)
+    }
+
+    fn watched(client: Client, mut task: ClientTask) -> Self {
+        let refused = Refused::default();
+        task.watch = Some(tokio::spawn(watch(client.clone(), Arc::clone(&refused))));
+        Self { client, task: Some(Arc::new(task)), refused }
+    }
+
+    /// The error, or the refusal behind it when the connection is lost because the server does not let the client in.
+    pub(crate) fn explain(&self, error: CommandError) -> CommandError {
+        if !matches!(error.code(), Code::Disconnected | Code::TimedOut) {
+            return error;
+        }
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.as_ref().map_or(error.clone(), |refusal| error.because(refusal.clone()))
+    }
+
+    /// Whether the server does not let the client in.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -175,7 +241,8 @@ fn refusal(error: fred::error::Error) -> Result<()> {
     if error.is_transient() || error.kind() == ErrorKind::Backend { Ok(()) } else { Err(error) }
 }
 
-fn client_config(address: &Address) -> Result<Config> {
+#[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "only TLS has settings"))]
+fn client_config(address: &Address, settings: &RedisConfig) -> Result<Config> {
     let server = match &address.topology {
         Topology::Single((host, port)) => ServerConfig::new_centralized(host.as_str(), *port),
         Topology::Cluster(nodes) => {
@@ -199,7 +266,7 @@ fn client_config(address: &Address) -> Result<Config> {
     if address.tls {
         #[cfg(feature = "tls")]
         {
-            config.tls = Some(tls()?.into());
+            config.tls = Some(super::tls::connector(settings)?.into());
         }
         #[cfg(not(feature = "tls"))]
         return Err(Error::new(
@@ -209,18 +276,6 @@ fn client_config(address: &Address) -> Result<Config> {
         ));
     }
     Ok(config)
-}
-
-#[cfg(feature = "tls")]
-fn tls() -> Result<fred::types::config::TlsConnector> {
-    use fred::rustls::crypto::{CryptoProvider, aws_lc_rs};
-    // A program that has two of these libraries must say which one it means, or TLS panics. What it said before stays.
-    if CryptoProvider::get_default().is_none() {
-        drop(aws_lc_rs::default_provider().install_default());
-    }
-    fred::types::config::TlsConnector::default_rustls().map_err(|error| {
-        Error::new(ErrorKind::InvalidConfig, "connect", "TLS cannot be set up").with_source(error)
-    })
 }
 
 fn servers(nodes: &[Node]) -> Vec<Server> {

@@ -20,6 +20,10 @@ pub(crate) enum Code {
     NoPermission,
     /// The user or the password is wrong.
     WrongCredentials,
+    /// The server's certificate is not trusted, or the server speaks no TLS.
+    UntrustedServer,
+    /// The server does not trust our certificate, or wants one.
+    UntrustedClient,
     /// The key holds something that is no stream.
     WrongType,
     /// The server is at its memory limit.
@@ -64,6 +68,11 @@ impl CommandError {
         Self::new(command, key, fred::error::Error::new(FredKind::Parse, "the reply has an unexpected shape"))
     }
 
+    /// The same with another cause.
+    pub(crate) fn because(self, source: fred::error::Error) -> Self {
+        Self { code: code(source.kind(), source.details()), source, ..self }
+    }
+
     pub(crate) fn code(&self) -> Code {
         self.code
     }
@@ -96,6 +105,12 @@ fn meaning(code: Code) -> (ErrorKind, &'static str) {
         Code::WrongCredentials => {
             (ErrorKind::PermissionDenied, "the server refuses the user or the password")
         }
+        Code::UntrustedServer => {
+            (ErrorKind::InvalidConfig, "the server cannot prove by TLS that it is the one that was asked for")
+        }
+        Code::UntrustedClient => {
+            (ErrorKind::PermissionDenied, "the server refuses the client's certificate, or wants one")
+        }
         Code::WrongType => (ErrorKind::InvalidConfig, "the key holds something that is no stream"),
         Code::OutOfMemory => (ErrorKind::Full, "the server is at its memory limit"),
         Code::NotReady | Code::Unblocked => {
@@ -116,6 +131,9 @@ fn code(kind: &FredKind, details: &str) -> Code {
     if let Some(code) = server_code(details) {
         return code;
     }
+    if let Some(code) = tls_code(details) {
+        return code;
+    }
     match kind {
         FredKind::Auth => Code::WrongCredentials,
         FredKind::Timeout => Code::TimedOut,
@@ -127,13 +145,34 @@ fn code(kind: &FredKind, details: &str) -> Code {
         | FredKind::Routing
         | FredKind::Protocol => Code::Disconnected,
         #[cfg(feature = "tls")]
-        FredKind::Tls => Code::Disconnected,
+        FredKind::Tls => Code::BadSetting,
         FredKind::Config | FredKind::Url | FredKind::InvalidArgument => Code::BadSetting,
         // The client's words for a command whose connection went away, or that came after closing.
         FredKind::Unknown if details.starts_with("Too many failed write") => Code::Disconnected,
         FredKind::Unknown if details.starts_with("Failed to ") => Code::Disconnected,
         _ => Code::Other,
     }
+}
+
+/// A handshake fails with an IO error around the TLS library's; its name is all that is left of it.
+fn tls_code(details: &str) -> Option<Code> {
+    if details.contains("InvalidCertificate(") || details.contains("InvalidMessage(InvalidContentType)") {
+        return Some(Code::UntrustedServer);
+    }
+    let refusals = [
+        "AccessDenied",
+        "BadCertificate",
+        "CertificateExpired",
+        "CertificateRequired",
+        "CertificateRevoked",
+        "CertificateUnknown",
+        "DecryptError",
+        "HandshakeFailure",
+        "UnknownCA",
+        "UnsupportedCertificate",
+    ];
+    let is_refusal = |name: &&str| details.contains(&format!("AlertReceived({name})"));
+    refusals.iter().any(is_refusal).then_some(Code::UntrustedClient)
 }
 
 fn server_code(details: &str) -> Option<Code> {
@@ -228,6 +267,16 @@ mod tests {
                 Unavailable,
             ),
             (FredKind::IO, "Connection closed.", Unavailable),
+            (
+                FredKind::IO,
+                "Custom { kind: InvalidData, error: InvalidCertificate(UnknownIssuer) }",
+                InvalidConfig,
+            ),
+            (
+                FredKind::IO,
+                "Custom { kind: InvalidData, error: AlertReceived(CertificateRequired) }",
+                PermissionDenied,
+            ),
             (FredKind::Canceled, "Connection closed unexpectedly.", Unavailable),
             (FredKind::Unknown, "Too many failed write attempts.", Unavailable),
             (FredKind::Unknown, "Failed to send command to router.", Unavailable),

@@ -15,6 +15,8 @@ mod read_connection;
 mod scripts;
 mod state;
 mod stream_client;
+#[cfg(feature = "tls")]
+mod tls;
 mod unscripted;
 
 pub(crate) use batches::{Fields, Held};

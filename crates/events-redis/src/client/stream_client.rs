@@ -86,11 +86,14 @@ impl StreamClient {
         if self.options.fail_fast || client.is_connected() {
             return Ok(client.with_options(&self.options));
         }
+        if self.link.is_refused() {
+            return Err(self.link.explain(CommandError::disconnected(command, &self.key)));
+        }
         let patience = self.options.timeout.unwrap_or_default();
         let started = Instant::now();
         match timeout(patience, client.wait_for_connect()).await {
             Ok(connected) => connected.map_err(self.failed(command))?,
-            Err(_) => return Err(CommandError::disconnected(command, &self.key)),
+            Err(_) => return Err(self.link.explain(CommandError::disconnected(command, &self.key))),
         }
         let left = patience.saturating_sub(started.elapsed()).max(Duration::from_millis(1));
         Ok(client.with_options(&Options { timeout: Some(left), ..self.options.clone() }))
@@ -101,7 +104,7 @@ impl StreamClient {
     }
 
     pub(super) fn failed(&self, command: &'static str) -> impl Fn(fred::error::Error) -> CommandError {
-        move |error| CommandError::new(command, &self.key, error)
+        move |error| self.link.explain(CommandError::new(command, &self.key, error))
     }
 
     pub(super) fn unreadable(&self, command: &'static str) -> CommandError {
@@ -160,7 +163,7 @@ impl StreamClient {
         let fields: Vec<(fred::types::Key, Value)> =
             fields.into_iter().map(|(name, value)| (name.into(), Value::Bytes(value))).collect();
         let id = self.client("XADD").await?.xadd(key, false, None, "*", fields).await;
-        id.map_err(|error| CommandError::new("XADD", key, error))
+        id.map_err(|error| self.link.explain(CommandError::new("XADD", key, error)))
     }
 
     /// Creates the group after `after`, or after all there is, and the stream with it. One that exists is left alone.

@@ -205,6 +205,7 @@ impl Reader {
             self.joined = Joined::Lost;
             return;
         }
+        let error = self.reads.link().explain(self.commands.link().explain(error));
         let key = self.commands.stream_key().as_ref();
         let translated = Error::from(error.clone());
         if !translated.is_transient() {

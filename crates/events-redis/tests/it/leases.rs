@@ -137,24 +137,39 @@ async fn a_restarted_consumer_of_the_same_name_has_its_events_at_once() {
     assert_eq!(again.iter().map(number).collect::<Vec<_>>(), (0..250).collect::<Vec<_>>());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_waiting_consumer_costs_the_server_little() {
+/// The processor time of this thread so far, where the system tells.
+fn thread_time() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?))
+}
+
+/// How many commands the server has carried out.
+fn commands(server: &test_servers::RedisServer) -> u64 {
+    let info = command(server, &["INFO", "stats"]);
+    let mut lines = info.text().expect("INFO is a text").lines();
+    let count = lines.find_map(|line| line.strip_prefix("total_commands_processed:"));
+    count.and_then(|count| count.trim().parse().ok()).expect("INFO tells the commands")
+}
+
+// On one thread, whose time is then what the consumer, its reader and its connections cost.
+#[tokio::test]
+async fn c61_an_idle_consumer_costs_little() {
     let server = server();
-    let options = ConsumerOptions::new(GROUP);
     let config = events_redis::RedisConfig::new(server.url());
-    let mut consumer = RedisConsumer::connect(&config, STREAM, options).await.unwrap();
+    let mut consumer = RedisConsumer::connect(&config, STREAM, ConsumerOptions::new(GROUP)).await.unwrap();
     assert!(consumer.receive(BATCH, Duration::from_millis(100)).await.unwrap().is_empty());
-    let commands = || {
-        let info = command(&server, &["INFO", "stats"]);
-        let line = info
-            .text()
-            .and_then(|text| text.lines().find_map(|line| line.strip_prefix("total_commands_processed:")));
-        line.and_then(|count| count.trim().parse::<u64>().ok()).unwrap()
-    };
-    let before = commands();
-    let started = Instant::now();
-    assert!(consumer.receive(BATCH, Duration::from_secs(4)).await.unwrap().is_empty());
-    let most = 2 * (started.elapsed().as_secs() + 2);
-    let sent = commands() - before;
-    assert!(sent <= most, "{sent} commands in {:?}", started.elapsed());
+    let (before, time_before, started) = (commands(&server), thread_time(), Instant::now());
+    assert!(consumer.receive(BATCH, Duration::from_secs(10)).await.unwrap().is_empty());
+    let waited = started.elapsed();
+    // The question itself is one command.
+    let sent = commands(&server) - before - 1;
+    let per_second = sent as f64 / waited.as_secs_f64();
+    println!("idle: {sent} commands in {waited:?}, {per_second:.2} a second");
+    assert!(per_second <= 2.0, "{sent} commands in {waited:?}");
+    if let (Some(before), Some(after)) = (time_before, thread_time()) {
+        let share = (after - before).as_secs_f64() / waited.as_secs_f64();
+        println!("idle: {:.3} % of a core", share * 100.0);
+        // Debug builds and busy machines are slower than what is promised, which is half a percent.
+        assert!(share < 0.02, "{share}");
+    }
 }

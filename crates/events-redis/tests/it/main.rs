@@ -13,6 +13,7 @@ mod failover;
 mod faults;
 mod leases;
 mod refusals;
+mod security;
 mod soak;
 mod state;
 mod support;
