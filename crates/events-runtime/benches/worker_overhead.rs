@@ -141,6 +141,7 @@ async fn consume(
                 }
                 left -= ack_all(deliveries).await.into_result().unwrap() as u64;
             }
+            consumer.close().await.unwrap();
         }
         Side::Worker => {
             let mut config = WorkerConfig::default();

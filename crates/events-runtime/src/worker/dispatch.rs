@@ -22,6 +22,9 @@ use super::settling::Settling;
 /// How long handlers that were dropped may take to end, and the last acknowledgements to arrive, after the deadline.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// How many times in a row handlers that end at once make room for the next.
+const ROUNDS_IN_A_ROW: usize = 4;
+
 /// How long an extension may be overdue; leases are looked after this often at least.
 const PARTS_OF_LEASE: u32 = 3;
 
@@ -180,7 +183,7 @@ impl Dispatcher {
         let timer = retry.map_or(self.next_renewal, |at| at.min(self.next_renewal));
         tokio::select! {
             biased;
-            // Handlers that end at once leave room at once; whoever shares the thread gets a turn in between.
+            // Whoever shares the thread gets a turn in between.
             () = self.settling.ended(&mut self.report) => {}
             () = tokio::task::yield_now(), if self.startable() > 0 => {}
             done = self.crew.done() => self.take_outcomes(done),
@@ -234,8 +237,14 @@ impl Dispatcher {
                 self.start(&[suspect]);
             }
         } else {
-            let slots: Vec<Slot> = self.ready.drain(..self.startable()).collect();
-            self.start(&slots);
+            // Handlers that end at once leave room at once.
+            for _ in 0..ROUNDS_IN_A_ROW {
+                let slots: Vec<Slot> = self.ready.drain(..self.startable()).collect();
+                if slots.is_empty() {
+                    break;
+                }
+                self.start(&slots);
+            }
         }
         // What is handled in the next moment is acknowledged in the same call.
         if self.startable() == 0 {
