@@ -20,6 +20,7 @@ mod options;
 mod publisher;
 mod report;
 mod retention;
+mod seen;
 mod settler;
 mod state;
 
@@ -45,6 +46,7 @@ pub use publisher::{EventPublisher, EventPublisherExt};
 pub use report::PublishReport;
 pub use retention::{HeldBy, Retention, TrimReport};
 pub use secret::Secret;
+pub use seen::SeenStore;
 pub use settler::{Receipt, Settlement, Settler};
 pub use state::{ConsumerStatus, GroupStatus, StreamState};
 

@@ -2,8 +2,11 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
-use events_core::{ConsumerOptions, EventAdmin, EventConsumer, EventPublisher, Result, async_trait};
+use events_core::{
+    ConsumerOptions, Error, EventAdmin, EventConsumer, EventPublisher, Result, SeenStore, async_trait,
+};
 
 use crate::{BrokerUrl, EventsConfig};
 
@@ -53,6 +56,20 @@ pub trait Backend: Debug + Send + Sync + 'static {
     ///
     /// Dropping the future leaves nothing behind.
     async fn admin(&self, target: &Target<'_>) -> Result<Arc<dyn EventAdmin>>;
+
+    /// Makes a store of the events a group has handled, each kept for `keep`. By default there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](events_core::ErrorKind::Unsupported) where the backend has none, otherwise as
+    /// [`publisher`](Self::publisher).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    async fn seen_store(&self, _: &Target<'_>, _group: &str, _keep: Duration) -> Result<Arc<dyn SeenStore>> {
+        Err(Error::unsupported("seen store"))
+    }
 }
 
 /// What to connect to.

@@ -33,6 +33,6 @@ pub use create::{create_event_admin, create_event_consumer, create_event_publish
 pub use loader::{ConfigLoader, Setting, Settings};
 pub use registry::Registry;
 #[cfg(feature = "runtime")]
-pub use runtime::{create_event_manager, create_event_worker};
+pub use runtime::{create_event_manager, create_event_worker, create_seen_store};
 pub use source::Place;
 pub use url::BrokerUrl;

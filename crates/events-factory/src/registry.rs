@@ -96,7 +96,7 @@ impl Registry {
         Ok(self.resolve(config)?.0.name())
     }
 
-    fn resolve<'c>(&self, config: &'c EventsConfig) -> Result<(&dyn Backend, Target<'c>)> {
+    pub(crate) fn resolve<'c>(&self, config: &'c EventsConfig) -> Result<(&dyn Backend, Target<'c>)> {
         config.validate()?;
         let url = config.broker_url()?.unwrap_or_else(|| BrokerUrl::new(DEFAULT_URL));
         let scheme = url.scheme().ok_or_else(|| {
@@ -143,6 +143,6 @@ impl Registry {
     }
 }
 
-fn refuse_disabled(config: &EventsConfig) -> Result<()> {
+pub(crate) fn refuse_disabled(config: &EventsConfig) -> Result<()> {
     if config.enabled { Ok(()) } else { Err(invalid("events are disabled (`enabled: false`)")) }
 }

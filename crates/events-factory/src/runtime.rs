@@ -2,11 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use events_core::{ConsumerOptions, Error, EventPublisher, Result};
+use events_core::{ConsumerOptions, Error, EventPublisher, Result, SeenStore};
 use events_runtime::{EventManager, Overflow, Spool, Worker};
 
 use crate::invalid::invalid;
+use crate::registry::refuse_disabled;
 use crate::{EventsConfig, Registry};
 
 /// The name of the spool's stream, and of the one group that reads it.
@@ -45,7 +47,41 @@ pub async fn create_event_worker(config: &EventsConfig) -> Result<Worker> {
     Registry::new().create_event_worker(config).await
 }
 
+/// Makes the broker's own store of the events the configured group has handled, each kept for `keep`, for
+/// [`Deduplicate::with_store`](events_runtime::Deduplicate::with_store).
+///
+/// # Errors
+///
+/// [`Unsupported`](events_core::ErrorKind::Unsupported) where the backend has none (memory, SNS and SQS), otherwise as
+/// [`create_event_consumer`](crate::create_event_consumer).
+///
+/// # Cancel safety
+///
+/// Dropping the future leaves nothing behind.
+pub async fn create_seen_store(config: &EventsConfig, keep: Duration) -> Result<Arc<dyn SeenStore>> {
+    Registry::new().create_seen_store(config, keep).await
+}
+
 impl Registry {
+    /// As [`create_seen_store`], with the backends of this registry.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_seen_store`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`create_seen_store`].
+    pub async fn create_seen_store(
+        &self,
+        config: &EventsConfig,
+        keep: Duration,
+    ) -> Result<Arc<dyn SeenStore>> {
+        refuse_disabled(config)?;
+        let (backend, target) = self.resolve(config)?;
+        backend.seen_store(&target, config.consumer_options()?.group(), keep).await
+    }
+
     /// As [`create_event_manager`], with the backends of this registry.
     ///
     /// # Errors

@@ -1,14 +1,21 @@
 //! Services from configuration: a manager, a worker, and the two example programs as they stand.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use events_core::{ErrorKind, Event};
-use events_factory::{ConfigLoader, EventsConfig, create_event_manager, create_event_worker};
-use events_runtime::{Context, Failure, ManagerStats, Overflow};
+use events_factory::{
+    ConfigLoader, EventsConfig, create_event_admin, create_event_manager, create_event_worker,
+    create_seen_store,
+};
+use events_runtime::{Context, Deduplicate, Failure, ManagerStats, Overflow};
 use tempfile::TempDir;
+use test_servers::RedisServer;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -55,6 +62,71 @@ async fn what_a_manager_publishes_a_worker_handles() {
     };
     let report = worker.on("test.*", handler).until_drained().run().await.unwrap();
     assert_eq!((report.acked, report.dead_lettered), (10, 0));
+}
+
+/// A process ends between handling an event and its repetition: the broker's store remembers what the process cannot.
+async fn what_one_process_handled_the_next_does_not(url: &str) {
+    let mut config = EventsConfig::new(url).with_stream_key("seen").with_consumer_group("g");
+    config.manager.batch_delay = Duration::ZERO;
+    let (twice, calls) = (event(1), Arc::new(AtomicU32::new(0)));
+    for (fails, acked) in [(1, 1), (0, 1)] {
+        let manager = create_event_manager(&config).await.unwrap();
+        manager.publish(twice.clone());
+        assert_eq!(manager.close(DEADLINE).await.published, 1);
+        let store = create_seen_store(&config, Duration::from_secs(600)).await.unwrap();
+        config.worker.retry.initial = Duration::from_millis(1);
+        let counted = Arc::clone(&calls);
+        // Until it has succeeded once it is not remembered.
+        let handler = move |context: Context| {
+            let call = counted.fetch_add(1, Ordering::SeqCst);
+            let failed = fails > 0 && context.attempt() == 1 && call == 0;
+            async move { if failed { Err(Failure::from("not yet")) } else { Ok(()) } }
+        };
+        let done = async {
+            let admin = create_event_admin(&config).await.unwrap();
+            while admin.groups().await.unwrap().iter().any(|group| group.pending + group.lag.unwrap_or(0) > 0)
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let worker = create_event_worker(&config).await.unwrap();
+        let worker = worker.with(Deduplicate::new(NonZeroUsize::MIN).with_store(store)).on("**", handler);
+        let report = tokio::time::timeout(DEADLINE, worker.run_until(done)).await.unwrap().unwrap();
+        assert_eq!(report.acked, acked, "{report:?}");
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 2, "it failed, succeeded, and was not handled again");
+    let other = config.clone().with_consumer_group("other");
+    let store = create_seen_store(&other, Duration::from_secs(600)).await.unwrap();
+    assert!(!store.is_seen(twice.id().unwrap()).await.unwrap(), "another group handles it for itself");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_process_handled_the_next_does_not_in_a_file() {
+    let directory = TempDir::new().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("events.db").display());
+    what_one_process_handled_the_next_does_not(&url).await;
+    let config = EventsConfig::new(url.as_str()).with_consumer_group("g");
+    let store = create_seen_store(&config, Duration::from_millis(1)).await.unwrap();
+    store.remember("short").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert!(!store.is_seen("short").await.unwrap(), "its time is over");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_process_handled_the_next_does_not_on_redis() {
+    let redis = RedisServer::start().expect("a Redis server");
+    what_one_process_handled_the_next_does_not(redis.url()).await;
+    let keys = redis.command(&["KEYS", "seen:seen:*"]).unwrap();
+    let key = keys.array().unwrap()[0].text().unwrap().to_owned();
+    let left = redis.command(&["PTTL", &key]).unwrap().integer().unwrap();
+    assert!((1..=600_000).contains(&left), "it goes by itself: {left}");
+}
+
+#[tokio::test]
+async fn a_backend_without_a_store_says_so() {
+    let config = EventsConfig::new("memory:unseen").with_consumer_group("g");
+    let error = create_seen_store(&config, DEADLINE).await.expect_err("there is none");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
 
 #[tokio::test]

@@ -19,6 +19,11 @@ pub(crate) fn notes_key(stream_key: &str, group: &str) -> String {
     format!("{}:failed:{group}", dead_letters.strip_suffix(":dlq").unwrap_or(stream_key))
 }
 
+/// The key that says that `group` has handled the event `id` of `stream_key`. Lengths keep names with colons apart.
+pub(crate) fn seen_key(stream_key: &str, group: &str, id: &str) -> String {
+    format!("{stream_key}:seen:{}.{}:{group}:{id}", stream_key.len(), group.len())
+}
+
 /// What a cluster hashes of a key: what stands between its first brace and the next closing one, if anything does.
 fn hash_tag(key: &str) -> Option<&str> {
     let (_, rest) = key.split_once('{')?;
@@ -29,6 +34,11 @@ fn hash_tag(key: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_handled_events_are_told_apart() {
+        assert_ne!(seen_key("s", "a:b", "c"), seen_key("s", "a", "b:c"));
+    }
 
     #[test]
     fn dead_letters_share_the_slot_of_their_stream() {

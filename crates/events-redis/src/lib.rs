@@ -12,6 +12,7 @@ mod client;
 
 mod capabilities;
 mod publisher;
+mod seen;
 
 mod janitor;
 
@@ -28,3 +29,4 @@ pub use admin::RedisAdmin;
 pub use config::RedisConfig;
 pub use consumer::RedisConsumer;
 pub use publisher::RedisPublisher;
+pub use seen::RedisSeen;

@@ -10,6 +10,7 @@ mod patience;
 mod manager;
 mod worker;
 
+pub use events_core::SeenStore;
 pub use header_scope::HeaderScope;
 pub use manager::{
     ContextSource, DropReason, EventManager, EventManagerBuilder, ManagerConfig, ManagerStats, Overflow,
@@ -18,5 +19,5 @@ pub use manager::{
 pub use patience::until_available;
 pub use worker::{
     BatchDone, BatchError, BatchWorker, Context, Deduplicate, Failure, FromContext, Handler, Middleware,
-    Next, Outcome, RateLimit, RetryPolicy, SeenStore, Typed, Unmatched, Worker, WorkerConfig, WorkerReport,
+    Next, Outcome, RateLimit, RetryPolicy, Typed, Unmatched, Worker, WorkerConfig, WorkerReport,
 };

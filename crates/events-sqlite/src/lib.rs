@@ -7,6 +7,7 @@ mod config;
 mod admin;
 mod consumer;
 mod publisher;
+mod seen;
 
 mod claim;
 mod dead_letters;
@@ -33,3 +34,4 @@ pub use admin::SqliteAdmin;
 pub use config::{SqliteConfig, Synchronous};
 pub use consumer::SqliteConsumer;
 pub use publisher::SqlitePublisher;
+pub use seen::SqliteSeen;

@@ -9,7 +9,7 @@ use crate::error::Failure;
 pub(crate) const APPLICATION_ID: i32 = 0x4556_4E54;
 
 /// What each version adds to the one before; the number of a version is its place in the list, from 1.
-const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
+const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
 
 /// - `events.id` is the stream's id and the event's number there (see `position.rs`); numbers are never given twice.
 /// - `events.body` is the event's JSON and `events.fields` its headers; a message that has no body, or more than one,
@@ -85,6 +85,19 @@ const VERSION_2: &str = "
 ALTER TABLE deliveries ADD COLUMN first_at INTEGER;
 ALTER TABLE dead_letters ADD COLUMN first_at INTEGER;
 ALTER TABLE dead_letters ADD COLUMN last_at INTEGER;
+";
+
+/// `seen` holds the ids of events that were handled, each for as long as whoever wrote it wished.
+const VERSION_3: &str = "
+CREATE TABLE seen (
+    stream TEXT NOT NULL,
+    group_name TEXT NOT NULL,
+    id TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (stream, group_name, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX seen_by_end ON seen (until);
 ";
 
 /// What a file turns out to be.

@@ -1,9 +1,12 @@
 //! `redis://` and its relatives: Redis Streams, on one server, a cluster, or behind sentinels.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use events_core::{ConsumerOptions, EventAdmin, EventConsumer, EventPublisher, Result, async_trait};
-use events_redis::{RedisAdmin, RedisConfig, RedisConsumer, RedisPublisher};
+use events_core::{
+    ConsumerOptions, EventAdmin, EventConsumer, EventPublisher, Result, SeenStore, async_trait,
+};
+use events_redis::{RedisAdmin, RedisConfig, RedisConsumer, RedisPublisher, RedisSeen};
 
 use crate::{Backend, Target};
 
@@ -38,6 +41,16 @@ impl Backend for Redis {
             Some(lease) => Arc::new(admin.with_lease(lease)),
             None => Arc::new(admin),
         })
+    }
+
+    async fn seen_store(
+        &self,
+        target: &Target<'_>,
+        group: &str,
+        keep: Duration,
+    ) -> Result<Arc<dyn SeenStore>> {
+        let seen = RedisSeen::connect(&settings(target), target.stream_key, group, keep).await?;
+        Ok(Arc::new(seen))
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use etcetera::BaseStrategy;
-use events_core::{ConsumerOptions, EventAdmin, EventConsumer, EventPublisher, Result, async_trait};
-use events_sqlite::{SqliteAdmin, SqliteConfig, SqliteConsumer, SqlitePublisher};
+use events_core::{
+    ConsumerOptions, EventAdmin, EventConsumer, EventPublisher, Result, SeenStore, async_trait,
+};
+use events_sqlite::{SqliteAdmin, SqliteConfig, SqliteConsumer, SqlitePublisher, SqliteSeen};
 
 use crate::invalid::invalid;
 use crate::{Backend, Target};
@@ -40,6 +43,15 @@ impl Backend for Sqlite {
 
     async fn admin(&self, target: &Target<'_>) -> Result<Arc<dyn EventAdmin>> {
         Ok(Arc::new(SqliteAdmin::open(&settings(target)?, target.stream_key).await?))
+    }
+
+    async fn seen_store(
+        &self,
+        target: &Target<'_>,
+        group: &str,
+        keep: Duration,
+    ) -> Result<Arc<dyn SeenStore>> {
+        Ok(Arc::new(SqliteSeen::open(&settings(target)?, target.stream_key, group, keep).await?))
     }
 }
 

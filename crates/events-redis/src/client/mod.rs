@@ -13,6 +13,7 @@ mod eviction;
 mod notes;
 mod read_connection;
 mod scripts;
+mod seen;
 mod state;
 mod stream_client;
 #[cfg(feature = "tls")]

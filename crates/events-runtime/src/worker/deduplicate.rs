@@ -1,11 +1,10 @@
 //! Handles an event once, though it is delivered again.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt::Debug;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use events_core::{Result, async_trait};
+use events_core::{SeenStore, async_trait};
 
 use super::context::Context;
 use super::handler::Outcome;
@@ -14,41 +13,12 @@ use super::middleware::{Middleware, Next};
 /// Handles an event once, though it is delivered again: by its [id](events_core::Event::id), among the last so many.
 ///
 /// What was handled is acknowledged and not handled again. An event that arrives while another of its id is being handled
-/// waits for the outcome. Events without an id pass. The memory is this process's; a [`SeenStore`] makes it last longer and
-/// reach further.
+/// waits for the outcome. Events without an id pass. The memory is this process's; a [`SeenStore`], on the broker or anywhere
+/// else, makes it last longer and reach further.
 #[derive(Debug)]
 pub struct Deduplicate {
     window: Mutex<Window>,
     store: Option<Arc<dyn SeenStore>>,
-}
-
-/// Where the ids of handled events are kept for longer than a process lives: a table, a set with an expiry.
-///
-/// It makes repetitions rarer, not impossible: a process that dies between handling an event and remembering it handles it
-/// again. A handler that writes to a database keeps the id in the same transaction instead.
-#[async_trait]
-pub trait SeenStore: Debug + Send + Sync + 'static {
-    /// Whether an event of this id was handled.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be asked; the event counts as failed, and is tried again.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future changes nothing.
-    async fn is_seen(&self, id: &str) -> Result<bool>;
-
-    /// Remembers that an event of this id was handled.
-    ///
-    /// # Errors
-    ///
-    /// When the store cannot be told; that is logged, and the event is acknowledged all the same.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future leaves open whether the id is remembered.
-    async fn remember(&self, id: &str) -> Result<()>;
 }
 
 /// Whether an event was handled; locked while it is being handled.
@@ -87,8 +57,8 @@ impl Deduplicate {
 
     /// Asks `store` about ids that are not in the window, and tells it what was handled.
     #[must_use]
-    pub fn with_store(mut self, store: impl SeenStore) -> Self {
-        self.store = Some(Arc::new(store));
+    pub fn with_store(mut self, store: Arc<dyn SeenStore>) -> Self {
+        self.store = Some(store);
         self
     }
 }

@@ -31,7 +31,7 @@ pub use batch::{BatchDone, BatchError, BatchWorker};
 pub use builder::Worker;
 pub use config::{Unmatched, WorkerConfig};
 pub use context::Context;
-pub use deduplicate::{Deduplicate, SeenStore};
+pub use deduplicate::Deduplicate;
 pub use failure::Failure;
 pub use handler::{FromContext, Handler, Outcome, Typed};
 pub use middleware::{Middleware, Next};
