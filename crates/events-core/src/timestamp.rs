@@ -3,7 +3,7 @@
 use serde::de::{Unexpected, Visitor};
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
-use time::{Date, OffsetDateTime, PrimitiveDateTime, UtcOffset};
+use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 
 /// Beyond this many seconds (the year 2603) a number is taken as milliseconds, as pydantic takes it.
 const SECONDS_WATERSHED: f64 = 2e10;
@@ -12,47 +12,75 @@ const SECONDS_WATERSHED: f64 = 2e10;
 /// nanoseconds were received, so that nothing is rounded away.
 pub(crate) fn write(out: &mut Vec<u8>, timestamp: OffsetDateTime) {
     let timestamp = timestamp.to_offset(UtcOffset::UTC);
-    let (date, time) = (timestamp.date(), timestamp.time());
-    digits::<4>(out, date.year().unsigned_abs());
-    out.push(b'-');
-    digits::<2>(out, u32::from(u8::from(date.month())));
-    out.push(b'-');
-    digits::<2>(out, u32::from(date.day()));
-    out.push(b'T');
-    digits::<2>(out, u32::from(time.hour()));
-    out.push(b':');
-    digits::<2>(out, u32::from(time.minute()));
-    out.push(b':');
-    digits::<2>(out, u32::from(time.second()));
-    let nanosecond = time.nanosecond();
-    if nanosecond % 1_000 != 0 {
-        out.push(b'.');
-        digits::<9>(out, nanosecond);
-    } else if nanosecond != 0 {
-        out.push(b'.');
-        digits::<6>(out, nanosecond / 1_000);
-    }
+    let (year, month, day) = timestamp.to_calendar_date();
+    let (hour, minute, second, nanosecond) = timestamp.to_hms_nano();
+    // One piece of fixed size, appended at once.
+    let mut text = *b"0000-00-00T00:00:00.000000000";
+    digits(&mut text[..4], year.unsigned_abs());
+    digits(&mut text[5..7], u32::from(u8::from(month)));
+    digits(&mut text[8..10], u32::from(day));
+    digits(&mut text[11..13], u32::from(hour));
+    digits(&mut text[14..16], u32::from(minute));
+    digits(&mut text[17..19], u32::from(second));
+    let length = if nanosecond == 0 {
+        19
+    } else if nanosecond % 1_000 == 0 {
+        digits(&mut text[20..26], nanosecond / 1_000);
+        26
+    } else {
+        digits(&mut text[20..], nanosecond);
+        29
+    };
+    out.extend_from_slice(&text[..length]);
     out.push(b'Z');
 }
 
-fn digits<const N: usize>(out: &mut Vec<u8>, mut number: u32) {
-    let mut text = [b'0'; N];
+fn digits(text: &mut [u8], mut number: u32) {
     for digit in text.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
         number /= 10;
     }
-    out.extend_from_slice(&text);
 }
 
 /// Reads what the Python services accept: RFC 3339, a space for the `T`, no offset (taken as UTC), no seconds,
 /// a bare date, or seconds or milliseconds since 1970 as text.
 pub(crate) fn parse(text: &str) -> Option<OffsetDateTime> {
+    if let Some(usual) = parse_usual(text) {
+        return Some(usual);
+    }
     let text = text.trim();
     let parsed = OffsetDateTime::parse(text, &Rfc3339)
         .ok()
         .or_else(|| parse_with_separator(text))
         .or_else(|| text.parse().ok().and_then(from_number))?;
     in_utc(parsed)
+}
+
+/// Reads `2026-02-10T12:00:00.123456Z`, with or without a fraction of up to nine digits: what nearly every producer writes,
+/// several times faster than the general way, to which everything else is left.
+fn parse_usual(text: &str) -> Option<OffsetDateTime> {
+    let (whole, rest) = text.as_bytes().split_first_chunk::<19>()?;
+    let shape =
+        |(byte, shape): (&u8, &u8)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape };
+    if !whole.iter().zip(b"0000-00-00T00:00:00").all(shape) {
+        return None;
+    }
+    let number = |digits: &[u8]| digits.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
+    let nanosecond = match rest {
+        b"Z" => 0,
+        [b'.', digits @ .., b'Z']
+            if matches!(digits.len(), 1..=9) && digits.iter().all(u8::is_ascii_digit) =>
+        {
+            number(digits) * 10_u32.pow(9 - digits.len() as u32)
+        }
+        _ => return None,
+    };
+    let small = |range: std::ops::Range<usize>| u8::try_from(number(&whole[range])).ok();
+    let month = Month::try_from(small(5..7)?).ok()?;
+    let date =
+        Date::from_calendar_date(i32::try_from(number(&whole[..4])).ok()?, month, small(8..10)?).ok()?;
+    let time = Time::from_hms_nano(small(11..13)?, small(14..16)?, small(17..19)?, nanosecond).ok()?;
+    Some(PrimitiveDateTime::new(date, time).assume_utc())
 }
 
 fn parse_with_separator(text: &str) -> Option<OffsetDateTime> {
@@ -188,6 +216,15 @@ mod tests {
         ) {
             let timestamp = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap();
             prop_assert_eq!(parse(&written(timestamp)), Some(timestamp));
+        }
+
+        #[test]
+        fn the_fast_way_says_what_the_general_way_says(
+            text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,10})?Z?"
+        ) {
+            if let Some(fast) = parse_usual(&text) {
+                prop_assert_eq!(OffsetDateTime::parse(&text, &Rfc3339).ok(), Some(fast));
+            }
         }
 
         #[test]

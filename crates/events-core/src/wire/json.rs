@@ -28,18 +28,18 @@ pub(super) fn encode(event: &Event) -> Vec<u8> {
 /// The fields come in the order Python writes them; `id`, which it does not know, comes last.
 pub fn append_body(out: &mut Vec<u8>, event: &Event) {
     out.extend_from_slice(b"{\"version\":");
-    write_json(out, &event.version);
+    write_number(out, event.version);
     out.extend_from_slice(b",\"event_type\":");
-    write_json(out, &event.event_type);
+    write_text(out, &event.event_type);
     out.extend_from_slice(b",\"source\":");
-    write_json(out, &event.source);
+    write_text(out, &event.source);
     out.extend_from_slice(b",\"timestamp\":\"");
     timestamp::write(out, event.timestamp);
     out.extend_from_slice(b"\",\"payload\":");
     out.extend_from_slice(event.payload.get().as_bytes());
     if let Some(id) = &event.id {
         out.extend_from_slice(b",\"id\":");
-        write_json(out, id);
+        write_text(out, id);
     }
     out.push(b'}');
 }
@@ -47,6 +47,26 @@ pub fn append_body(out: &mut Vec<u8>, event: &Event) {
 /// Appends a timestamp as the body spells it: RFC 3339 in UTC, ending in `Z`.
 pub fn append_timestamp(out: &mut Vec<u8>, timestamp: OffsetDateTime) {
     timestamp::write(out, timestamp);
+}
+
+/// Nearly every version has one digit.
+fn write_number(out: &mut Vec<u8>, number: u64) {
+    match u8::try_from(number) {
+        Ok(digit @ 0..=9) => out.push(b'0' + digit),
+        _ => write_json(out, &number),
+    }
+}
+
+/// Nearly every name and id needs no escape, and then it is copied in one go.
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    // Looking at every byte, come what may, lets the compiler look at many at a time.
+    let needs_escape = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    if text.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
+        return write_json(out, text);
+    }
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
 }
 
 fn write_json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
