@@ -67,11 +67,7 @@ pub(crate) fn open_writer(path: &Path, config: &SqliteConfig) -> Result<Connecti
             "the file system offers no write-ahead log, without which several processes cannot share the file",
         ));
     }
-    let synchronous = match config.synchronous {
-        Synchronous::Full => "FULL",
-        Synchronous::Normal => "NORMAL",
-    };
-    connection.pragma_update(None, "synchronous", synchronous)?;
+    synchronize(&connection, config.synchronous)?;
     connection.pragma_update_and_check(None, "journal_size_limit", WAL_BYTES_KEPT, |_| Ok(()))?;
     if state != State::Current {
         schema::migrate(&mut connection)?;
@@ -79,6 +75,15 @@ pub(crate) fn open_writer(path: &Path, config: &SqliteConfig) -> Result<Connecti
     // From here on the only statement that can meet another writer is BEGIN IMMEDIATE, which waits in its own way.
     connection.busy_timeout(Duration::ZERO)?;
     Ok(connection)
+}
+
+/// Sets what a commit waits for; to be called between transactions.
+pub(crate) fn synchronize(connection: &Connection, synchronous: Synchronous) -> Result<(), Failure> {
+    let synchronous = match synchronous {
+        Synchronous::Full => "FULL",
+        Synchronous::Normal => "NORMAL",
+    };
+    Ok(connection.pragma_update(None, "synchronous", synchronous)?)
 }
 
 /// Opens the file, which a writer has made ready, for reading.

@@ -22,6 +22,7 @@ use crate::position::message_id;
 use crate::publisher::checked_stream;
 use crate::settle::{SqliteSettler, bury_held};
 use crate::shelf::{Ready, Shelf};
+use crate::writer::Lasts;
 
 /// Waiting longer than this is waiting for ever: thirty years.
 const FOREVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
@@ -104,6 +105,9 @@ impl SqliteConsumer {
         let (shelf, landing) = (Arc::clone(&self.shelf), Arc::clone(&self.shelf));
         self.database.write_then(
             max.min(MOST_EVENTS),
+            // Undone, it leaves its events to be claimed again, which is what becomes of them in any case when the power fails
+            // before they are acknowledged. Waiting for the disk here would double what an event costs.
+            Lasts::UntilPowerFails,
             move |connection| {
                 let Some(membership) = shelf.claimant() else { return Ok(None) };
                 claim::claim(connection, &terms, membership, max, clock::now()).map(Some)

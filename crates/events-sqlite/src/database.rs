@@ -16,7 +16,7 @@ use crate::error::Failure;
 use crate::reader::{self, Check};
 use crate::shelf::Shelf;
 use crate::wake::Bell;
-use crate::writer::{self, Task};
+use crate::writer::{self, Lasts, Task};
 
 /// What is open in this process.
 ///
@@ -84,7 +84,7 @@ impl Database {
     {
         let (reply, answer) = oneshot::channel();
         // Who asked may have stopped waiting.
-        self.write_then(rows, work, move |outcome| drop(reply.send(outcome)));
+        self.write_then(rows, Lasts::AsConfigured, work, move |outcome| drop(reply.send(outcome)));
         async move { answer.await.unwrap_or_else(|_| Err(Failure::thread_ended())) }
     }
 
@@ -92,10 +92,11 @@ impl Database {
     pub(crate) fn write_then<T: Send + 'static>(
         &self,
         rows: usize,
+        lasts: Lasts,
         work: impl FnMut(&Connection) -> Result<T, Failure> + Send + 'static,
         done: impl FnOnce(Result<T, Failure>) + Send + 'static,
     ) {
-        let task = Box::new(Task { rows, work, output: None, done });
+        let task = Box::new(Task { rows, lasts, work, output: None, done });
         // The thread ends before its last sender only by a panic; then the task is dropped and whoever waits notices.
         drop(self.writer.send(writer::Message::Write(task)));
     }

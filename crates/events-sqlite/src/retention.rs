@@ -26,11 +26,14 @@ pub(crate) struct Sweeper {
     retention: Retention,
     rows: usize,
     next: Instant,
+    /// When to look for idle consumers again. That goes through everything that is pending, a million events perhaps, so it
+    /// is done by time alone.
+    next_look: Instant,
 }
 
 impl Sweeper {
     pub(crate) fn new(retention: Retention) -> Self {
-        Self { retention, rows: 0, next: Instant::now() + TIME_BETWEEN }
+        Self { retention, rows: 0, next: Instant::now() + TIME_BETWEEN, next_look: Instant::now() }
     }
 
     pub(crate) fn wrote(&mut self, rows: usize) {
@@ -53,7 +56,10 @@ impl Sweeper {
     /// Removes some of what may go; is due again at once when that was not all.
     pub(crate) fn sweep(&mut self, connection: &Connection, now: i64) -> Result<(), Failure> {
         self.postpone();
-        forget_idle_consumers(connection)?;
+        if self.next_look <= Instant::now() {
+            forget_idle_consumers(connection)?;
+            self.next_look = Instant::now() + TIME_BETWEEN;
+        }
         if self.remove_events(connection, now)? == MOST_REMOVED {
             self.next = Instant::now();
         }

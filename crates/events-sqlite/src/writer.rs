@@ -3,6 +3,7 @@
 //! A commit that waits for the disk costs more than hundreds of inserts, so whoever asks while a commit is under way
 //! shares the next one.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Weak;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -12,8 +13,8 @@ use events_core::ErrorKind;
 use rusqlite::Connection;
 
 use crate::clock;
-use crate::config::SqliteConfig;
-use crate::connection::{open_writer, unless_busy};
+use crate::config::{SqliteConfig, Synchronous};
+use crate::connection::{open_writer, synchronize, unless_busy};
 use crate::error::Failure;
 use crate::retention::Sweeper;
 use crate::shelf::Shelf;
@@ -26,10 +27,23 @@ const MOST_ROWS: usize = 2_048;
 /// How often the thread looks around when nothing is asked of it.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// What a loss of power may do to a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lasts {
+    /// As little as the configuration says.
+    AsConfigured,
+    /// Undo it, as long as nothing that lasts was committed after it: the next wait for the disk covers all before it.
+    /// For what is as if it had never been when it is undone.
+    UntilPowerFails,
+}
+
 /// One thing to do inside a transaction, and somebody to tell.
 pub(crate) trait Job: Send {
     /// Roughly how many rows it writes.
     fn rows(&self) -> usize;
+
+    /// What a loss of power may do to it once it is done.
+    fn lasts(&self) -> Lasts;
 
     /// Does the work and keeps its result. It is done again from the start when a transaction had to be undone.
     fn run(&mut self, connection: &Connection) -> Result<(), Failure>;
@@ -50,7 +64,13 @@ pub(crate) enum Message {
 pub(crate) fn serve(path: &Path, config: &SqliteConfig, messages: &Receiver<Message>, bell: &Bell) {
     match open_writer(path, config) {
         Ok(connection) => {
-            let writer = Writer { connection, busy_timeout: config.busy_timeout, bell };
+            let writer = Writer {
+                connection,
+                busy_timeout: config.busy_timeout,
+                configured: config.synchronous,
+                current: Cell::new(config.synchronous),
+                bell,
+            };
             writer.serve(messages, Sweeper::new(config.retention.clone()));
         }
         Err(failure) => {
@@ -66,6 +86,8 @@ pub(crate) fn serve(path: &Path, config: &SqliteConfig, messages: &Receiver<Mess
 struct Writer<'a> {
     connection: Connection,
     busy_timeout: Duration,
+    configured: Synchronous,
+    current: Cell<Synchronous>,
     bell: &'a Bell,
 }
 
@@ -86,7 +108,8 @@ impl Writer<'_> {
             self.keep(&mut kept);
             if sweeper.is_due() {
                 // A failure here fails nobody's call, and the next sweep finds the same to do.
-                let swept = self.transact(|connection| sweeper.sweep(connection, clock::now()));
+                let swept =
+                    self.transact(Lasts::AsConfigured, |connection| sweeper.sweep(connection, clock::now()));
                 if let Err(failure) = swept {
                     tracing::warn!(error = %failure.to_error("retention"), "old events could not be removed");
                     sweeper.postpone();
@@ -107,7 +130,7 @@ impl Writer<'_> {
         kept.retain(|shelf| {
             let Some(shelf) = shelf.upgrade() else { return false };
             if shelf.next_extension().is_some_and(|at| at <= Instant::now())
-                && let Err(failure) = self.transact(|connection| shelf.extend(connection, clock::now()))
+                && let Err(failure) = self.transact(Lasts::AsConfigured, |connection| shelf.extend(connection, clock::now()))
             {
                 tracing::warn!(error = %failure.to_error("extend"), "leases of fetched events could not be extended");
                 shelf.postpone_extension();
@@ -119,7 +142,8 @@ impl Writer<'_> {
     /// Does the jobs in one transaction; one that fails leaves nothing behind and does not touch the others.
     fn commit_together(&self, mut jobs: Vec<Box<dyn Job>>) {
         let mut failures: Vec<Option<Failure>> = Vec::with_capacity(jobs.len());
-        let committed = self.transact(|connection| {
+        let lasts = jobs.iter().map(|job| job.lasts()).find(|lasts| *lasts == Lasts::AsConfigured);
+        let committed = self.transact(lasts.unwrap_or(Lasts::UntilPowerFails), |connection| {
             failures.clear();
             if let [job] = jobs.as_mut_slice() {
                 return job.run(connection);
@@ -152,7 +176,19 @@ impl Writer<'_> {
     }
 
     /// Runs `work` in a transaction that has the right to write from its beginning, so that it cannot be overtaken.
-    fn transact<T>(&self, mut work: impl FnMut(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
+    fn transact<T>(
+        &self,
+        lasts: Lasts,
+        mut work: impl FnMut(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let wanted = match lasts {
+            Lasts::AsConfigured => self.configured,
+            Lasts::UntilPowerFails => Synchronous::Normal,
+        };
+        if self.current.get() != wanted {
+            synchronize(&self.connection, wanted)?;
+            self.current.set(wanted);
+        }
         let statement = |sql| Ok::<_, Failure>(self.connection.prepare_cached(sql)?.execute([]).map(drop)?);
         unless_busy(self.busy_timeout, || statement("BEGIN IMMEDIATE"))?;
         let outcome = work(&self.connection).and_then(|result| statement("COMMIT").map(|()| result));
@@ -203,6 +239,7 @@ fn run_apart(connection: &Connection, job: &mut dyn Job) -> Result<Option<Failur
 /// A job made of two functions.
 pub(crate) struct Task<T, W, D> {
     pub(crate) rows: usize,
+    pub(crate) lasts: Lasts,
     pub(crate) work: W,
     pub(crate) output: Option<T>,
     pub(crate) done: D,
@@ -216,6 +253,10 @@ where
 {
     fn rows(&self) -> usize {
         self.rows
+    }
+
+    fn lasts(&self) -> Lasts {
+        self.lasts
     }
 
     fn run(&mut self, connection: &Connection) -> Result<(), Failure> {
@@ -278,6 +319,27 @@ mod tests {
             write.await.unwrap();
         }
         assert_eq!(database.read(count).await.unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_must_last_waits_for_the_disk_and_what_shares_its_commit_does_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = open(&directory).await;
+        let synchronous = |lasts| {
+            let (reply, answer) = tokio::sync::oneshot::channel();
+            let ask = |connection: &Connection| {
+                Ok(connection.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0))?)
+            };
+            database.write_then(0, lasts, ask, move |outcome| drop(reply.send(outcome)));
+            async { answer.await.unwrap().unwrap() }
+        };
+        let (normal, full) = (1, 2);
+        assert_eq!(synchronous(Lasts::UntilPowerFails).await, normal);
+        assert_eq!(synchronous(Lasts::AsConfigured).await, full);
+        let held = hold(&database);
+        let (passing, lasting) = (synchronous(Lasts::UntilPowerFails), synchronous(Lasts::AsConfigured));
+        drop(held);
+        assert_eq!((passing.await, lasting.await), (full, full));
     }
 
     #[tokio::test]
