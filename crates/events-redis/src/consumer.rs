@@ -26,6 +26,9 @@ use crate::settler::RedisSettler;
 /// The share of a lease that may have run when an event is handed over; a lease that has run longer is begun anew first.
 const FRESH_SHARE: u32 = 16;
 
+/// The most events one call returns and one read asks for: the answer is held in memory whole, here and at the server.
+const MOST_AT_ONCE: usize = 4_096;
+
 /// A member of a consumer group on one stream.
 ///
 /// A task of its own reads, on a connection of its own, when [`receive`](EventConsumer::receive) asks for events; it
@@ -157,11 +160,12 @@ impl EventConsumer for RedisConsumer {
         if self.inbox.is_closed() {
             return Err(Error::closed("receive"));
         }
-        if let Some(ready) = self.inbox.take(max.get()) {
+        let max = max.get().min(MOST_AT_ONCE);
+        if let Some(ready) = self.inbox.take(max) {
             return Ok(self.deliveries(ready));
         }
         // Nothing is taken from the inbox before the very end, so dropping this future leaves all of it there.
-        let asking = self.inbox.ask(max.get(), wait);
+        let asking = self.inbox.ask(max, wait);
         let patience = asking.until() + self.overdue;
         loop {
             match asking.found() {

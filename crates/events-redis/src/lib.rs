@@ -11,6 +11,7 @@ mod membership;
 mod client;
 
 mod capabilities;
+mod gate;
 mod publisher;
 mod seen;
 

@@ -9,20 +9,23 @@ use events_core::wire::{self, BODY_FIELD};
 use events_core::{
     Capabilities, Error, ErrorKind, Event, EventPublisher, MessageId, PublishReport, Result, async_trait,
 };
-use futures_util::stream::{self, StreamExt};
-use tokio::sync::{RwLock, Semaphore};
+use futures_util::FutureExt;
+use futures_util::stream::{FuturesOrdered, StreamExt};
+use tokio::sync::{RwLock, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::RedisConfig;
 use crate::capabilities::capabilities;
 use crate::client::{Fields, ForeignClient, Link, Role, StreamClient};
+use crate::gate::Gate;
 use crate::janitor::Janitor;
 
-/// How many events one command adds, as measured: more gains nothing and keeps the server from others for longer.
-const EVENTS_IN_ONE_COMMAND: usize = 256;
+/// How many events one command adds, as measured: fewer cost more of the client, more leave client and server waiting for
+/// each other, and keep the server from others for longer.
+pub(crate) const EVENTS_IN_ONE_COMMAND: usize = 64;
 
 /// How many bytes of events one command carries; a larger event goes by itself.
-const BYTES_IN_ONE_COMMAND: usize = 1024 * 1024;
+pub(crate) const BYTES_IN_ONE_COMMAND: usize = 1024 * 1024;
 
 /// How many commands of one batch are on their way at once; the server works while the next is encoded.
 const COMMANDS_ON_THEIR_WAY: usize = 4;
@@ -32,7 +35,8 @@ const UNIT: u64 = 1024;
 
 /// Publishes to one stream.
 ///
-/// A batch goes out as few large commands, of which each is atomic; `Ok` for an event means that the server has it in
+/// A batch goes out as few large commands, of which each is atomic, and so do single events that are published at the same
+/// time; `Ok` for an event means that the server has it in
 /// memory, and on disk or on replicas as far as the server's own settings promise that before it answers.
 ///
 /// A command whose answer is lost with its connection is sent again, up to three times in all within
@@ -41,6 +45,8 @@ const UNIT: u64 = 1024;
 #[derive(Debug)]
 pub struct RedisPublisher {
     client: StreamClient,
+    /// Where single events meet.
+    gate: Gate,
     capabilities: Capabilities,
     closed: AtomicBool,
     /// Read while events are on their way; closing writes.
@@ -98,6 +104,7 @@ impl RedisPublisher {
         let client = StreamClient::new(link, stream_key, config.command_timeout);
         let janitor = Mutex::new(Janitor::start(config, &client, None));
         Ok(Self {
+            gate: Gate::new(client.clone(), config.command_timeout),
             client,
             janitor,
             capabilities: capabilities(config),
@@ -109,6 +116,17 @@ impl RedisPublisher {
         })
     }
 
+    /// Sends one event, together with others if there are any.
+    async fn send_single(&self, event: &Event) -> Result<MessageId> {
+        let encoded = wire::encode(event);
+        let bytes = encoded.counted_bytes();
+        if bytes > self.capabilities.max_event_bytes {
+            return Err(Error::too_large("publish", bytes, self.capabilities.max_event_bytes));
+        }
+        let Some(_room) = self.room(bytes, 1).await else { return Err(full()) };
+        Ok(self.gate.send(fields(event, encoded), bytes).await?)
+    }
+
     /// Sends one command's worth of events and says of each what became of it.
     async fn send(&self, chunk: Chunk) -> Vec<(usize, Result<MessageId>)> {
         let Chunk { indexes, batch, bytes, refused } = chunk;
@@ -116,18 +134,21 @@ impl RedisPublisher {
         if batch.is_empty() {
             return outcomes;
         }
-        let units = (bytes as u64).div_ceil(UNIT).max(batch.len() as u64);
-        let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.units);
-        // Never closed, so the only way to get no room is to have waited for as long as a command may take.
-        let Ok(Ok(_room)) = timeout(self.patience, self.room.acquire_many(units)).await else {
-            let full = || Error::new(ErrorKind::Full, "publish", "too many events wait for the server");
+        let Some(_room) = self.room(bytes, batch.len()).await else {
             outcomes.extend(indexes.into_iter().map(|at| (at, Err(full()))));
             return outcomes;
         };
         let added = self.client.add_many(batch).await;
-        let added = added.into_iter().map(|id| id.map(MessageId::from).map_err(Error::from));
+        let added = added.into_iter().map(|id| id.map_err(Error::from));
         outcomes.extend(indexes.into_iter().zip(added));
         outcomes
+    }
+
+    /// Room among what is on its way; none when there is none for as long as a command may take.
+    async fn room(&self, bytes: usize, events: usize) -> Option<SemaphorePermit<'_>> {
+        let units = (bytes as u64).div_ceil(UNIT).max(events as u64);
+        let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.units);
+        timeout(self.patience, self.room.acquire_many(units)).await.ok()?.ok()
     }
 }
 
@@ -142,12 +163,25 @@ impl EventPublisher for RedisPublisher {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::closed("publish"));
         }
-        if events.len() > 1 {
+        if let [event] = events {
+            return Ok(PublishReport::new(vec![self.send_single(event).await]));
+        }
+        if !events.is_empty() {
             self.client.ask_for_scripts().await;
         }
-        let chunks = Chunks { events, at: 0, max_bytes: self.capabilities.max_event_bytes };
-        let mut outcomes: Vec<(usize, Result<MessageId>)> =
-            stream::iter(chunks).map(|chunk| self.send(chunk)).buffered(COMMANDS_ON_THEIR_WAY).concat().await;
+        let mut outcomes: Vec<(usize, Result<MessageId>)> = Vec::with_capacity(events.len());
+        let mut on_their_way = FuturesOrdered::new();
+        for chunk in (Chunks { events, at: 0, max_bytes: self.capabilities.max_event_bytes }) {
+            if on_their_way.len() == COMMANDS_ON_THEIR_WAY {
+                outcomes.extend(on_their_way.next().await.unwrap_or_default());
+            }
+            on_their_way.push_back(self.send(chunk));
+            // Polled at once, so that the server has this one to do while the next is encoded.
+            outcomes.extend(on_their_way.next().now_or_never().flatten().unwrap_or_default());
+        }
+        while let Some(sent) = on_their_way.next().await {
+            outcomes.extend(sent);
+        }
         outcomes.sort_by_key(|(at, _)| *at);
         Ok(PublishReport::new(outcomes.into_iter().map(|(_, outcome)| outcome).collect()))
     }
@@ -200,6 +234,10 @@ impl Iterator for Chunks<'_> {
         }
         Some(chunk)
     }
+}
+
+fn full() -> Error {
+    Error::new(ErrorKind::Full, "publish", "too many events wait for the server")
 }
 
 fn fields(event: &Event, encoded: wire::Encoded<'_>) -> Fields {

@@ -1,7 +1,7 @@
 //! What is done to many entries at once: by one script where the server runs scripts, by single commands where not.
 
 use bytes::Bytes;
-use events_core::DeadLetterReason;
+use events_core::{DeadLetterReason, MessageId};
 use fred::types::Value;
 use futures_util::stream::{FuturesOrdered, StreamExt};
 
@@ -29,7 +29,7 @@ const HELD_IN_ONE_SCRIPT: usize = 500;
 
 impl StreamClient {
     /// Adds entries in order and returns each one's id or refusal.
-    pub(crate) async fn add_many(&self, batch: Vec<Fields>) -> Vec<Result<String>> {
+    pub(crate) async fn add_many(&self, batch: Vec<Fields>) -> Vec<Result<MessageId>> {
         if batch.len() > 1 && batch.iter().all(|fields| fields.len() <= MAX_SCRIPTED_FIELDS) {
             match self.add_by_script(&batch).await {
                 Ok(Some(outcomes)) => return outcomes,
@@ -41,7 +41,7 @@ impl StreamClient {
         adds.collect().await
     }
 
-    async fn add_by_script(&self, batch: &[Fields]) -> Result<Option<Vec<Result<String>>>> {
+    async fn add_by_script(&self, batch: &[Fields]) -> Result<Option<Vec<Result<MessageId>>>> {
         let only_bodies = |fields: &Fields| matches!(fields.as_slice(), [(name, _)] if name == events_core::wire::BODY_FIELD.as_bytes());
         let (script, arguments) = if batch.iter().all(only_bodies) {
             let bodies = batch.iter().flatten().map(|(_, body)| Value::Bytes(body.clone()));
@@ -57,13 +57,9 @@ impl StreamClient {
             (scripts::ADD_ENTRIES, arguments)
         };
         let Some(reply) = self.script(script, arguments).await? else { return Ok(None) };
-        let mut added: Vec<String> = reply.convert().map_err(self.failed("EVAL"))?;
-        if added.is_empty() {
-            return Err(self.unreadable("EVAL"));
-        }
-        let refusal = added.remove(0);
+        let (refusal, ids) = reply::added(reply).ok_or_else(|| self.unreadable("EVAL"))?;
         let refusal = fred::error::Error::new(fred::error::ErrorKind::Unknown, refusal);
-        let mut outcomes: Vec<Result<String>> = added.into_iter().map(Ok).collect();
+        let mut outcomes: Vec<Result<MessageId>> = ids.into_iter().map(Ok).collect();
         outcomes.resize_with(batch.len(), || Err(CommandError::new("XADD", self.key(), refusal.clone())));
         Ok(Some(outcomes))
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use events_core::MessageId;
 use fred::types::Value;
 
 use crate::entry_id::EntryId;
@@ -132,6 +133,24 @@ pub(super) fn groups(value: Value) -> Option<Vec<GroupInfo>> {
         .collect()
 }
 
+/// What a script has added: the refusal that ended it, or an empty text, and the ids; see `scripts::ADD_BODIES`.
+pub(super) fn added(value: Value) -> Option<(String, Vec<MessageId>)> {
+    let mut parts = array(value)?.into_iter();
+    let refusal = parts.next()?.as_string()?;
+    let count = usize::try_from(parts.next()?.as_u64()?).ok()?;
+    let ids = parts.map(|id| id.as_string().map(MessageId::from)).collect::<Option<Vec<_>>>()?;
+    match ids.as_slice() {
+        ids if ids.len() == count => {}
+        [first, _] => {
+            let first = EntryId::try_from(first).ok()?;
+            let following = (0..count).map(|number| first.following(number).map(EntryId::to_message_id));
+            return Some((refusal, following.collect::<Option<_>>()?));
+        }
+        _ => return None,
+    }
+    Some((refusal, ids))
+}
+
 pub(super) fn ids(value: Value) -> Option<Vec<EntryId>> {
     array(value)?.iter().map(id).collect()
 }
@@ -182,6 +201,22 @@ mod tests {
         assert_eq!(read(Value::Null), Some(vec![]));
         assert_eq!(read(list([list([text("s"), list([one()])])])), Some(vec![entry]));
         assert_eq!(read(text("OK")), None);
+    }
+
+    #[test]
+    fn ids_between_the_first_and_the_last_need_not_be_sent() {
+        let ids = |value| {
+            let (refusal, ids) = added(value)?;
+            Some((refusal, ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")))
+        };
+        let said = |refusal: &str, ids: &str| Some((refusal.to_owned(), ids.to_owned()));
+        let few = list([text(""), Value::Integer(2), text("1-9"), text("2-0")]);
+        assert_eq!(ids(few), said("", "1-9 2-0"));
+        let between = list([text("OOM"), Value::Integer(3), text("1-9"), text("1-11")]);
+        assert_eq!(ids(between), said("OOM", "1-9 1-10 1-11"));
+        assert_eq!(ids(list([text("OOM"), Value::Integer(0)])), said("OOM", ""));
+        assert_eq!(ids(list([text(""), Value::Integer(3), text("1-9")])), None);
+        assert_eq!(ids(list([])), None);
     }
 
     #[test]

@@ -9,28 +9,52 @@ use events_core::DeadLetterReason;
 
 use crate::entry_id::EntryId;
 
+/// The end of both scripts that add. Ids only grow, so as many of them as there are numbers between the first and the last
+/// are those numbers. Numbers that Lua cannot count exactly are left alone.
+macro_rules! answer_with_ids {
+    () => {
+        "\
+local count = #ids
+if count > 2 then
+  local first, from = ids[1]:match('^(%d+)-(%d+)$')
+  local last, to = ids[count]:match('^(%d+)-(%d+)$')
+  if first == last and #to < 16 and to - from == count - 1 then
+    return {refusal, count, ids[1], ids[count]}
+  end
+end
+return {refusal, count, unpack(ids)}"
+    };
+}
+
 /// Adds entries that are only a body. `ARGV`: the bodies.
-/// Returns the refusal that ended it, or an empty text, and then the ids of what was added before.
-pub(super) const ADD_BODIES: &str = "\
-local ids = {''}
+/// Returns the refusal that ended it, or an empty text; how many were added before; and their ids. Of more than two ids that
+/// follow each other in number only the first and the last are sent, which saves both sides a string for each event.
+pub(super) const ADD_BODIES: &str = concat!(
+    "\
+local ids, refusal = {}, ''
 for i = 1, #ARGV do
   local id = redis.pcall('XADD', KEYS[1], '*', 'event', ARGV[i])
-  if type(id) == 'table' then ids[1] = id.err break end
-  ids[i + 1] = id
+  if type(id) == 'table' then refusal = id.err break end
+  ids[i] = id
 end
-return ids";
+",
+    answer_with_ids!()
+);
 
 /// As [`ADD_BODIES`], for entries with any fields. `ARGV`: for each entry the number of its fields, then names and values.
-pub(super) const ADD_ENTRIES: &str = "\
-local ids, at = {''}, 1
+pub(super) const ADD_ENTRIES: &str = concat!(
+    "\
+local ids, refusal, at = {}, '', 1
 while at <= #ARGV do
   local last = at + 2 * tonumber(ARGV[at])
   local id = redis.pcall('XADD', KEYS[1], '*', unpack(ARGV, at + 1, last))
-  if type(id) == 'table' then ids[1] = id.err break end
+  if type(id) == 'table' then refusal = id.err break end
   ids[#ids + 1] = id
   at = last + 1
 end
-return ids";
+",
+    answer_with_ids!()
+);
 
 /// Moves the leases of entries that are still this delivery's. `ARGV`: group, consumer, the idle time to set, whether
 /// to take back the counted delivery, then id and count of each entry.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use events_core::MessageId;
 use fred::clients::{Client, WithOptions};
 use fred::interfaces::{ClientLike, LuaInterface, StreamsInterface};
 use fred::types::Value;
@@ -155,15 +156,15 @@ impl StreamClient {
     }
 
     /// Adds one entry and returns its id.
-    pub(crate) async fn add(&self, fields: Vec<(Bytes, Bytes)>) -> Result<String> {
+    pub(crate) async fn add(&self, fields: Vec<(Bytes, Bytes)>) -> Result<MessageId> {
         self.add_to(&self.key, fields).await
     }
 
-    pub(super) async fn add_to(&self, key: &str, fields: Vec<(Bytes, Bytes)>) -> Result<String> {
+    pub(super) async fn add_to(&self, key: &str, fields: Vec<(Bytes, Bytes)>) -> Result<MessageId> {
         let fields: Vec<(fred::types::Key, Value)> =
             fields.into_iter().map(|(name, value)| (name.into(), Value::Bytes(value))).collect();
-        let id = self.client("XADD").await?.xadd(key, false, None, "*", fields).await;
-        id.map_err(|error| self.link.explain(CommandError::new("XADD", key, error)))
+        let id: Result<String, _> = self.client("XADD").await?.xadd(key, false, None, "*", fields).await;
+        id.map(MessageId::from).map_err(|error| self.link.explain(CommandError::new("XADD", key, error)))
     }
 
     /// Creates the group after `after`, or after all there is, and the stream with it. One that exists is left alone.

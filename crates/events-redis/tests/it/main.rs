@@ -12,6 +12,8 @@ mod eviction;
 mod failover;
 mod faults;
 mod leases;
+mod meeting;
+mod receiving;
 mod refusals;
 mod security;
 mod soak;
