@@ -19,6 +19,11 @@ where
 
 /// Where cargo puts the programs of the dev profile.
 pub(crate) fn binary(name: &str) -> PathBuf {
+    target().join("debug").join(format!("{name}{}", env::consts::EXE_SUFFIX))
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    command::root().join(target).join("debug").join(format!("{name}{}", env::consts::EXE_SUFFIX))
+    command::root().join(target)
 }

@@ -7,6 +7,7 @@ mod ci;
 mod command;
 mod demo;
 mod flags;
+mod instructions;
 mod integration;
 mod metadata;
 mod phases;
@@ -25,7 +26,8 @@ Tasks:
   demo         one process publishes, the log sink prints and acknowledges
   integration  every test, with real servers
   ci           everything a change must pass
-  bench        the benchmarks
+  bench        how close to what each broker can do: one table
+  instructions whether the hot paths cost more instructions than they did
   tidy         rules no compiler checks: crate arrows, file headers, tables that agree
 ";
 
@@ -48,6 +50,7 @@ fn run() -> Result<()> {
         Some("integration") => integration::run(rest),
         Some("ci") => ci::run(rest),
         Some("bench") => bench::run(rest),
+        Some("instructions") => instructions::run(rest),
         Some("tidy") => tidy::run(rest),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");

@@ -7,6 +7,7 @@ mod emulators;
 mod generations;
 mod python;
 mod redis;
+pub(crate) mod valgrind;
 
 use std::env;
 use std::fs::{self, File, TryLockError};

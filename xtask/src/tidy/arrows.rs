@@ -26,6 +26,9 @@ const FOR_PROGRAMS: &[&str] = &["events-core", "events-factory", "events-runtime
 const FOR_SYSTEM_TESTS: &[&str] =
     &["events-core", "events-factory", "events-runtime", "events-testkit", "test-servers"];
 
+/// The table of `cargo xtask bench` is measured through the factory, as a service would.
+const FOR_BENCH: &[&str] = &["events-core", "events-factory", "test-servers"];
+
 /// The arrows. A crate that is missing here is refused, so that a new one is drawn in first.
 const ARROWS: &[Rule] = &[
     ("events-core", &[], &[]),
@@ -40,6 +43,8 @@ const ARROWS: &[Rule] = &[
     ("event-log-sink", FOR_PROGRAMS, FOR_TESTS),
     ("events-cli", FOR_PROGRAMS, FOR_TESTS),
     ("events-system-tests", FOR_SYSTEM_TESTS, FOR_TESTS),
+    ("events-bench", FOR_BENCH, &[]),
+    ("events-instructions", &["events-core", "events-memory"], &[]),
     ("test-servers", &[], &[]),
     ("xtask", &[], &[]),
 ];
