@@ -195,6 +195,13 @@ impl Delivery {
         Arc::unwrap_or_clone(self.event)
     }
 
+    /// Puts another settler in front of the delivery's own: for what stands between a backend and its user, and counts or
+    /// measures. Deliveries that shared a settler should be given one again, so that many are still settled in one call.
+    pub fn map_settler(mut self, wrap: impl FnOnce(Arc<dyn Settler>) -> Arc<dyn Settler>) -> Self {
+        self.hold.settler = wrap(Arc::clone(&self.hold.settler));
+        self
+    }
+
     /// Whom to ask to settle, for calls that settle many at once.
     pub(crate) fn settler(&self) -> &Arc<dyn Settler> {
         &self.hold.settler

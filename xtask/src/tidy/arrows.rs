@@ -20,7 +20,8 @@ const FOR_RUNTIME_TESTS: &[&str] =
     &["events-aws", "events-memory", "events-redis", "events-sqlite", "events-testkit", "test-servers"];
 
 /// What programs are made of; no backend by name.
-const FOR_PROGRAMS: &[&str] = &["events-core", "events-factory", "events-runtime", "events-terminal"];
+const FOR_PROGRAMS: &[&str] =
+    &["events-core", "events-factory", "events-runtime", "events-telemetry", "events-terminal"];
 
 /// Whole-system tests see the system from outside.
 const FOR_SYSTEM_TESTS: &[&str] =
@@ -39,6 +40,7 @@ const ARROWS: &[Rule] = &[
     ("events-factory", FOR_FACTORY, FOR_TESTS),
     ("events-runtime", &["events-core"], FOR_RUNTIME_TESTS),
     ("events-testkit", &["events-core"], &[]),
+    ("events-telemetry", &["events-core"], &["events-memory"]),
     ("events-terminal", &["events-core", "events-factory"], FOR_TESTS),
     ("event-log-sink", FOR_PROGRAMS, FOR_TESTS),
     ("events-cli", FOR_PROGRAMS, FOR_TESTS),

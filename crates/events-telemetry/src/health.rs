@@ -1,0 +1,182 @@
+//! Whether a program that consumes can do its work: whether the broker answers, and whether the group gets on.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use events_core::{Error, GroupStatus};
+use metrics::{Counter, Gauge, counter, gauge};
+
+use crate::metric::{RECONNECTS, UP};
+
+/// When a program counts as not ready.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HealthConfig {
+    /// How long a group's oldest pending event may lie since its last delivery before the group counts as stalled.
+    /// Default: 5 minutes. To be longer than the lease, after which somebody else takes the event.
+    pub stall_after: Duration,
+}
+
+impl Default for HealthConfig {
+    fn default() -> Self {
+        Self { stall_after: Duration::from_secs(5 * 60) }
+    }
+}
+
+/// What is known of a program's health. Every clone knows the same.
+#[derive(Clone, Debug)]
+pub struct Health {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: HealthConfig,
+    state: Mutex<State>,
+    up: Gauge,
+    reconnects: Counter,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Health")
+            .field("config", &self.config)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What the last answer of each asker was: nothing wrong, or what.
+    answers: BTreeMap<&'static str, Option<String>>,
+    /// Whether the broker was away when it was last asked.
+    was_away: bool,
+    /// The group that is to get on, where it is looked at.
+    group: Option<GroupStatus>,
+}
+
+/// Whether a program can do its work, and why not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Readiness {
+    /// What is wrong, in words for whoever operates it; empty when nothing is.
+    pub reasons: Vec<String>,
+}
+
+impl Readiness {
+    /// Whether nothing is wrong.
+    pub fn is_ready(&self) -> bool {
+        self.reasons.is_empty()
+    }
+}
+
+impl Health {
+    /// Nothing is known yet, so it is not ready. `stream` is the name its metrics carry.
+    pub fn new(stream: &str, config: HealthConfig) -> Self {
+        let shared = Shared {
+            config,
+            state: Mutex::default(),
+            up: gauge!(UP, "stream" => stream.to_owned()),
+            reconnects: counter!(RECONNECTS, "stream" => stream.to_owned()),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Whether the program can do its work now.
+    pub fn readiness(&self) -> Readiness {
+        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reasons = Vec::new();
+        if state.answers.is_empty() {
+            reasons.push("the broker has not answered yet".to_owned());
+        }
+        reasons.extend(
+            state.answers.values().flatten().map(|error| format!("the broker cannot be asked: {error}")),
+        );
+        if let Some(group) = &state.group
+            && let Some(oldest) =
+                group.oldest_pending.filter(|oldest| *oldest > self.shared.config.stall_after)
+        {
+            reasons.push(format!(
+                "consumer group {} stalls: {} pending, the oldest for {} s since its last delivery",
+                group.name,
+                group.pending,
+                oldest.as_secs()
+            ));
+        }
+        Readiness { reasons }
+    }
+
+    /// A consumer asked for events.
+    pub(crate) fn consumer_asked(&self, error: Option<&Error>) {
+        self.asked("consumer", error);
+    }
+
+    /// Somebody looked at the stream from outside, and at the group that is to get on.
+    pub(crate) fn looked(&self, group: Result<Option<GroupStatus>, &Error>) {
+        let error = match group {
+            Ok(group) => {
+                self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).group = group;
+                None
+            }
+            Err(error) => Some(error),
+        };
+        self.asked("look", error);
+    }
+
+    fn asked(&self, who: &'static str, error: Option<&Error>) {
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.answers.insert(who, error.map(chain));
+        let is_away = state.answers.values().any(Option::is_some);
+        self.shared.up.set(if is_away { 0.0 } else { 1.0 });
+        if state.was_away && !is_away {
+            self.shared.reconnects.increment(1);
+        }
+        state.was_away = is_away;
+    }
+}
+
+/// An error with its sources, on one line.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text += &format!(": {error}");
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use events_core::ErrorKind;
+
+    fn group(oldest: Option<Duration>) -> Option<GroupStatus> {
+        Some(GroupStatus::new("g", Some(0), 3, oldest))
+    }
+
+    #[test]
+    fn is_ready_once_the_broker_answers_and_not_while_it_is_away() {
+        let health = Health::new("s", HealthConfig::default());
+        assert!(!health.readiness().is_ready(), "nobody has asked yet");
+        health.consumer_asked(None);
+        assert!(health.readiness().is_ready());
+        let away = Error::new(ErrorKind::Unavailable, "XREADGROUP", "connection refused");
+        health.looked(Err(&away));
+        health.consumer_asked(None);
+        let reasons = health.readiness().reasons;
+        assert!(reasons.len() == 1 && reasons[0].contains("connection refused"), "{reasons:?}");
+        health.looked(Ok(None));
+        assert!(health.readiness().is_ready());
+    }
+
+    #[test]
+    fn a_group_stalls_when_its_oldest_event_lies_for_too_long() {
+        let health = Health::new("s", HealthConfig { stall_after: Duration::from_secs(60) });
+        for (oldest, ready) in [(None, true), (Some(60), true), (Some(61), false), (None, true)] {
+            health.looked(Ok(group(oldest.map(Duration::from_secs))));
+            assert_eq!(health.readiness().is_ready(), ready, "{oldest:?}");
+        }
+    }
+}

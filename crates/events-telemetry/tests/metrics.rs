@@ -1,0 +1,172 @@
+//! What is exported is what the table says, and counts what happened.
+
+#![cfg(feature = "server")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use events_core::{ConsumerOptions, Delivery, Event, EventConsumer, StartFrom};
+use events_memory::MemoryBroker;
+use events_telemetry::{
+    Exporter, Health, HealthConfig, METRICS, MetricKind, Poller, count_dropped, measure_consumer,
+    measure_publisher, serve,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+const README: &str = include_str!("../README.md");
+const TOKEN: &str = "an-id-that-no-label-may-hold";
+
+async fn get(address: std::net::SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// The value of a metric with these labels, as the exporter prints it.
+fn value(text: &str, name: &str, labels: &[&str]) -> f64 {
+    let is_meant = |line: &&str| {
+        line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+            && labels.iter().all(|label| line.contains(label))
+    };
+    let line = text.lines().find(is_meant).unwrap_or_else(|| panic!("no {name} {labels:?} in\n{text}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+/// Everything that can happen to events, once.
+async fn happen(broker: &MemoryBroker, health: &Health) -> (Vec<Delivery>, Box<dyn EventConsumer>) {
+    let publisher = measure_publisher(Arc::new(broker.publisher("s")), "s");
+    let event = |n: usize| Event::builder("a.b", "src").with_id(format!("{TOKEN}{n}")).build().unwrap();
+    let events: Vec<Event> = (0..6).map(event).collect();
+    assert!(publisher.publish_batch(&events).await.unwrap().is_complete());
+    let large = Event::builder("a.b", "src").with_payload(serde_json::json!({"x": "x".repeat(2_000_000)}));
+    assert!(!publisher.publish_batch(&[large.build().unwrap()]).await.unwrap().is_complete());
+
+    let options = ConsumerOptions::new("g")
+        .with_start_from(StartFrom::Earliest)
+        .with_max_deliveries(2.try_into().unwrap());
+    let consumer = broker.consumer("s", options.clone()).unwrap();
+    let mut consumer = measure_consumer(Box::new(consumer), "s", &options, health);
+    let mut deliveries = consumer.receive(NonZeroUsize::new(6).unwrap(), Duration::ZERO).await.unwrap();
+    assert_eq!(deliveries.len(), 6);
+    let mut next = || deliveries.remove(0);
+    let acked = events_core::ack_all(vec![next(), next()]).await;
+    assert_eq!(acked.into_result().unwrap(), 2);
+    next().nack().await.unwrap();
+    next().reject("no").await.unwrap();
+    next().release().await.unwrap();
+    // The failed one and the released one come again; the failed one for the last time.
+    let again = consumer.receive(NonZeroUsize::new(6).unwrap(), Duration::ZERO).await.unwrap();
+    assert_eq!(again.len(), 2);
+    for delivery in again {
+        match delivery.attempt() {
+            1 => delivery.ack().await.unwrap(),
+            _ => delivery.nack().await.unwrap(),
+        }
+    }
+    (deliveries, consumer)
+}
+
+#[tokio::test]
+async fn what_is_exported_is_what_the_table_says_and_what_happened() {
+    let exporter = Exporter::install().unwrap();
+    assert!(Exporter::install().is_err(), "there is one recorder");
+    let health = Health::new("s", HealthConfig::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, health.clone(), exporter));
+    assert_eq!(get(address, "/livez").await.0, 200);
+    let (status, body) = get(address, "/readyz").await;
+    assert!(status == 503 && body.contains("\"ready\":false"), "{status} {body}");
+
+    let broker = MemoryBroker::default();
+    let (in_hand, _consumer) = happen(&broker, &health).await;
+    count_dropped("s", [("queue-full", 3)], 2);
+    let poller = Poller::new(Arc::new(broker.admin("s")), "s", "g", health.clone());
+    tokio::spawn(poller.run(Duration::from_millis(20)));
+    while !get(address, "/metrics").await.1.contains("events_dead_letters{") {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(get(address, "/readyz").await, (200, r#"{"ready":true,"reasons":[]}"#.to_owned()));
+    assert_eq!(get(address, "/nonsense").await.0, 404);
+
+    let (_, text) = get(address, "/metrics").await;
+    let group = ["stream=\"s\"", "group=\"g\""];
+    for (name, labels, wanted) in [
+        ("events_published_total", &group[..1], 6.0),
+        ("events_publish_failed_total", &["kind=\"too-large\""], 1.0),
+        ("events_publish_duration_seconds_count", &group[..1], 2.0),
+        ("events_dropped_total", &["reason=\"queue-full\""], 3.0),
+        ("events_spooled", &group[..1], 2.0),
+        ("events_received_total", &group, 8.0),
+        ("events_redelivered_total", &group, 1.0),
+        ("events_acked_total", &group, 3.0),
+        ("events_nacked_total", &group, 1.0),
+        ("events_released_total", &group, 1.0),
+        ("events_dead_lettered_total", &["reason=\"rejected\""], 1.0),
+        ("events_dead_lettered_total", &["reason=\"max-deliveries\""], 1.0),
+        ("events_settle_failed_total", &group, 0.0),
+        ("events_handle_duration_seconds_count", &group, 7.0),
+        ("events_in_flight", &group, 1.0),
+        ("events_broker_up", &group[..1], 1.0),
+        ("events_reconnects_total", &group[..1], 0.0),
+        ("events_lag", &group, 0.0),
+        ("events_pending", &group, 1.0),
+        ("events_dead_letters", &group[..1], 2.0),
+    ] {
+        assert_eq!(value(&text, name, labels), wanted, "{name} {labels:?} in\n{text}");
+    }
+    drop(in_hand);
+    assert_eq!(value(&get(address, "/metrics").await.1, "events_in_flight", &group), 0.0);
+    assert!(!text.contains(TOKEN), "an id in\n{text}");
+    is_as_the_table_says(&text);
+}
+
+/// Every metric of the table is exported with its labels, kind and help, and nothing else is.
+fn is_as_the_table_says(text: &str) {
+    let mut exported = BTreeSet::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        exported.insert(line.to_owned());
+    }
+    let kind = |kind| match kind {
+        MetricKind::Counter => "counter",
+        MetricKind::Gauge => "gauge",
+        MetricKind::Histogram => "histogram",
+    };
+    let wanted: BTreeSet<String> =
+        METRICS.iter().map(|metric| format!("{} {}", metric.name, kind(metric.kind))).collect();
+    assert_eq!(exported, wanted);
+    for metric in METRICS {
+        let sample = text
+            .lines()
+            .find(|line| line.starts_with(&format!("{}{}", metric.name, "{")))
+            .or_else(|| text.lines().find(|line| line.starts_with(&format!("{}_count", metric.name))))
+            .unwrap();
+        let labels: BTreeSet<&str> =
+            sample.split(['{', ',']).skip(1).filter_map(|part| part.split('=').next()).collect();
+        assert_eq!(labels, metric.labels.iter().copied().collect(), "{sample}");
+        assert!(text.contains(&format!("# HELP {} {}", metric.name, metric.help)), "{metric:?}");
+    }
+}
+
+#[test]
+fn the_readme_has_every_metric_and_no_other() {
+    let rows: Vec<&str> = README.lines().filter(|line| line.starts_with("| `events_")).collect();
+    let wanted: Vec<String> = METRICS
+        .iter()
+        .map(|metric| {
+            let kind = format!("{:?}", metric.kind).to_lowercase();
+            let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+            let unit = metric.unit();
+            format!("| `{}` | {kind} | {} | {unit} | {} |", metric.name, labels.join(", "), metric.help)
+        })
+        .collect();
+    assert_eq!(rows, wanted, "the table should read\n{}", wanted.join("\n"));
+}
