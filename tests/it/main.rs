@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
 
 mod broker;
+mod docs;
 mod faults;
 mod interrupted;
 mod main_job;
+mod operating;
 mod output;
 mod python;
 mod readme;
 mod tls;
+mod verbs;

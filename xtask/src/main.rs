@@ -11,6 +11,7 @@ mod instructions;
 mod integration;
 mod metadata;
 mod phases;
+mod pictures;
 mod services;
 mod test_env;
 mod tidy;
@@ -28,6 +29,7 @@ Tasks:
   ci           everything a change must pass
   bench        how close to what each broker can do: one table
   instructions whether the hot paths cost more instructions than they did
+  pictures     the pictures of a terminal in the README, from what the programs really print
   tidy         rules no compiler checks: crate arrows, file headers, tables that agree
 ";
 
@@ -51,6 +53,7 @@ fn run() -> Result<()> {
         Some("ci") => ci::run(rest),
         Some("bench") => bench::run(rest),
         Some("instructions") => instructions::run(rest),
+        Some("pictures") => pictures::run(rest),
         Some("tidy") => tidy::run(rest),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");

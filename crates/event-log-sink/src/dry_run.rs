@@ -38,7 +38,7 @@ async fn look(
     else {
         return Ok(());
     };
-    let mut printer = Printer::new(flags);
+    let mut printer = Printer::new(flags)?;
     let mut after: Option<MessageId> = None;
     let mut left = flags.limit.map_or(usize::MAX, NonZeroUsize::get);
     while left > 0 {

@@ -1,11 +1,16 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
-use events_core::Result;
+use events_core::{Result, duration};
 use events_factory::{ConfigLoader, EventsConfig, Settings};
-use events_terminal::{ConnectionArgs, FilterArgs, Format};
+use events_terminal::{ConnectionArgs, FilterArgs, Format, LogFormat, Rotation, parse_size};
+
+use crate::listen;
 
 /// The consumer group where none is configured.
 pub(crate) const DEFAULT_GROUP: &str = "event-log-sink";
@@ -14,12 +19,14 @@ const AFTER_HELP: &str = "\
 Settings come from the file given with --config, then from the environment (EVENTS_URL, EVENTS_STREAM_KEY,
 EVENTS_CONSUMER_GROUP, EVENTS_CONSUMER_NAME, EVENTS_ENABLED, and EVENTS__A__B for the key `a.b`), then from these flags.
 
-Events go to standard output. Everything else goes to standard error; EVENTS_LOG or RUST_LOG chooses what (such as `debug`).
+Events go to standard output, coloured where that is a terminal, or to the file given with --output; NO_COLOR turns colours off
+and CLICOLOR_FORCE on. Everything else goes to standard error; EVENTS_LOG or RUST_LOG chooses what (such as `debug`).
 
 Exit codes:
   0    asked to end, closed pipe, --limit reached, or --drain and nothing waiting
   1    something failed, such as a refusal by the broker or a full disk
   2    the command line or the configuration is wrong
+  3    the backend does not offer this
   130  a second Ctrl-C       143  a second SIGTERM";
 
 /// Prints the events of a stream. Each is written and flushed before it is acknowledged, so that none is lost.
@@ -29,6 +36,14 @@ pub(crate) struct Flags {
     /// How events are printed
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+
+    /// How this program's own log is spelled, on standard error
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) log_format: LogFormat,
+
+    /// Serve /livez, /readyz and /metrics at this address; a port alone is one of the loopback address
+    #[arg(long, value_name = "ADDRESS", value_parser = listen::address)]
+    pub(crate) listen: Option<SocketAddr>,
 
     /// Print what the group would be given and leave the group exactly as it is; a group that does not exist is not made
     #[arg(long)]
@@ -47,6 +62,9 @@ pub(crate) struct Flags {
     pub(crate) check_config: bool,
 
     #[command(flatten)]
+    pub(crate) destination: Destination,
+
+    #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
 
     #[command(flatten)]
@@ -54,6 +72,30 @@ pub(crate) struct Flags {
 
     #[command(flatten)]
     pub(crate) consuming: Consuming,
+}
+
+/// Where events are printed.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Destination")]
+pub(crate) struct Destination {
+    /// Append to this file instead of printing to standard output; events are acknowledged when the disk has them. SIGHUP
+    /// opens the file anew
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Put the file aside, under its name and the time, before it grows over this size, such as `100MB`
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, requires = "output")]
+    rotate_size: Option<u64>,
+
+    /// Put the file aside when it is so old, such as `1d`, and something is to be printed
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "output")]
+    rotate_every: Option<Duration>,
+}
+
+impl Destination {
+    pub(crate) fn rotation(&self) -> Rotation {
+        Rotation { size: self.rotate_size, every: self.rotate_every }
+    }
 }
 
 /// How to take part in the group.
@@ -122,7 +164,6 @@ impl Flags {
 mod tests {
     use super::*;
     use clap::CommandFactory;
-    use std::time::Duration;
 
     fn config(arguments: &[&str]) -> Result<EventsConfig> {
         let flags = Flags::try_parse_from([&["event-log-sink"], arguments].concat()).unwrap();
@@ -165,7 +206,16 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for bad in [&["--limit=0"][..], &["--batch=0"], &["--type=[a"], &["--format=xml"], &["--nonsense"]] {
+        for bad in [
+            &["--limit=0"][..],
+            &["--batch=0"],
+            &["--type=[a"],
+            &["--format=xml"],
+            &["--rotate-size=1MB"],
+            &["--output=x", "--rotate-size=x"],
+            &["--listen=nowhere"],
+            &["--nonsense"],
+        ] {
             let arguments = [&["event-log-sink"], bad].concat();
             assert_eq!(Flags::try_parse_from(arguments).expect_err("refused").exit_code(), 2, "{bad:?}");
         }

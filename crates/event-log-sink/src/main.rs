@@ -6,6 +6,7 @@
 mod check;
 mod dry_run;
 mod flags;
+mod listen;
 mod print;
 mod sink;
 
@@ -35,7 +36,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(flags: &Flags) -> Result<Exit> {
-    init_logging(Audience::Operator)?;
+    init_logging(Audience::Operator, flags.log_format)?;
     let settings = flags.settings()?;
     if flags.check_config {
         return check::check(&settings, flags).await;

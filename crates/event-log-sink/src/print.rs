@@ -2,11 +2,12 @@
 
 use std::io;
 
-use events_terminal::{Filter, Format, Line, Output};
+use anyhow::{Context, Result};
+use events_terminal::{Filter, Format, Line, Output, Reopen};
 
 use crate::flags::Flags;
 
-/// Standard output, with what is printed and how.
+/// Standard output or a file, with what is printed and how.
 #[derive(Debug)]
 pub(crate) struct Printer {
     filter: Filter,
@@ -24,8 +25,14 @@ pub(crate) enum Stopped {
 }
 
 impl Printer {
-    pub(crate) fn new(flags: &Flags) -> Self {
-        Self { filter: flags.filter.filter(), format: flags.format, output: Output::new() }
+    /// Standard output, or the file that is to be written. Has to be called inside a Tokio runtime.
+    pub(crate) fn new(flags: &Flags) -> Result<Self> {
+        let output = match &flags.destination.output {
+            Some(path) => Output::file(path, flags.destination.rotation(), Reopen::on_hangup()?)
+                .with_context(|| format!("cannot open {}", path.display()))?,
+            None => Output::new(),
+        };
+        Ok(Self { filter: flags.filter.filter(), format: flags.format, output })
     }
 
     /// Prints the first `limit` events of a batch that pass the filter, and returns how many those were. All of it is written
@@ -37,7 +44,7 @@ impl Printer {
         let mut printed = 0;
         for line in batch {
             if printed < limit && self.filter.matches(line.event()) {
-                self.format.append(self.output.buffer(), &line);
+                self.output.print(self.format, &line);
                 printed += 1;
                 self.output.flush_if_full().await?;
             }
@@ -58,7 +65,7 @@ impl From<io::Error> for Stopped {
 
 impl Stopped {
     /// What the program makes of it.
-    pub(crate) fn into_result(self) -> anyhow::Result<()> {
+    pub(crate) fn into_result(self) -> Result<()> {
         match self {
             Self::ClosedPipe => Ok(()),
             Self::Failed(error) => Err(anyhow::Error::new(error).context("cannot write to standard output")),

@@ -9,12 +9,21 @@ use events_runtime::{BatchDone, BatchError, BatchWorker, until_available};
 use events_terminal::{Exit, Line, Shutdown};
 
 use crate::flags::Flags;
+use crate::listen::Listener;
 use crate::print::Printer;
 
 /// Consumes until a limit, an empty stream with `--drain`, a signal or a closed pipe ends it.
 pub(crate) async fn run(flags: &Flags, config: &EventsConfig, mut shutdown: Shutdown) -> Result<Exit> {
+    let mut printer = Printer::new(flags)?;
+    let listener = match flags.listen {
+        Some(address) => Some(Listener::start(address, config).await?),
+        None => None,
+    };
     let connected = until_available(shutdown.requested(), || create_event_consumer(config)).await?;
-    let Some(consumer) = connected else { return Ok(Exit::Success) };
+    let Some(mut consumer) = connected else { return Ok(Exit::Success) };
+    if let Some(listener) = &listener {
+        consumer = listener.measure(consumer, config)?;
+    }
     tracing::info!(
         stream_key = config.stream_key,
         consumer_group = config.consumer_group.as_deref().unwrap_or_default(),
@@ -29,7 +38,6 @@ pub(crate) async fn run(flags: &Flags, config: &EventsConfig, mut shutdown: Shut
     if flags.limit.is_some() {
         worker = worker.with_limit(left as u64);
     }
-    let mut printer = Printer::new(flags);
     let print = async |batch: &[Delivery]| {
         let printed = printer.print(batch.iter().map(Line::from), left).await?;
         left = left.saturating_sub(printed);

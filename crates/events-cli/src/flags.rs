@@ -7,6 +7,14 @@ use clap::{Args, Parser, Subcommand};
 use events_core::{StartFrom, duration};
 use events_terminal::{ConnectionArgs, FilterArgs, Format};
 
+use crate::bench::Bench;
+use crate::dlq::Dlq;
+use crate::groups::Groups;
+use crate::manual::{Completions, Man};
+use crate::pending::Pending;
+use crate::replay::Replay;
+use crate::trim::Trim;
+
 const AFTER_HELP: &str = "\
 Settings come from the file given with --config, then from the environment (EVENTS_URL, EVENTS_STREAM_KEY, and EVENTS__A__B for
 the key `a.b`), then from flags. EVENTS_LOG or RUST_LOG chooses what is logged.
@@ -14,7 +22,8 @@ the key `a.b`), then from flags. EVENTS_LOG or RUST_LOG chooses what is logged.
 Exit codes:
   0    done
   1    something failed; of `publish`: at least one event is not published
-  2    the command line or the configuration is wrong
+  2    the command line or the configuration is wrong, or what must be confirmed was not; nothing was done
+  3    the backend does not offer this; nothing was done
   130  a second Ctrl-C       143  a second SIGTERM";
 
 /// Publishes events and looks at streams, on Redis, in a file, or wherever a URL leads.
@@ -31,6 +40,23 @@ pub(crate) enum Verb {
     Publish(Box<Publish>),
     /// Print events as they are published, or from an earlier place on; takes part in no group
     Tail(Tail),
+    /// Read a stretch of a stream's history again: to the terminal, or into another stream, on any backend
+    Replay(Box<Replay>),
+    /// Show how far each consumer group is
+    Groups(Groups),
+    /// Show which consumers hold events they have not settled
+    Pending(Pending),
+    /// Look at dead letters, give them back, or delete them
+    #[command(subcommand)]
+    Dlq(Dlq),
+    /// Remove history that no group needs any more
+    Trim(Trim),
+    /// Measure how fast a broker takes and gives events, on a stream of its own
+    Bench(Bench),
+    /// Print what makes a shell complete the words of this program
+    Completions(Completions),
+    /// Print the manual page, or write one for every verb
+    Man(Man),
 }
 
 const PUBLISH_HELP: &str = "\
@@ -153,6 +179,17 @@ mod tests {
             &["tail", "--limit=0"],
             &["tail", "--type=[a"],
             &["tail", "--format=xml"],
+            &["replay", "--from=latest"],
+            &["replay", "--to=earliest"],
+            &["groups", "--watch=5"],
+            &["dlq"],
+            &["dlq", "list", "--reason=tired"],
+            &["dlq", "purge", "--yes", "--confirm=3"],
+            &["dlq", "purge", "--yes", "--dry-run"],
+            &["trim", "--max-age=7", "--max-events=1"],
+            &["trim", "--max-events=1", "--yes"],
+            &["bench", "--count=0"],
+            &["completions", "nosh"],
             &["nonsense"],
             &[],
         ] {

@@ -58,7 +58,7 @@ async fn follow(admin: &dyn EventAdmin, flags: &Tail, shutdown: &mut Shutdown) -
         from = StartFrom::After(last.message_id.clone());
         for line in records.iter().filter_map(line) {
             if left > 0 && filter.matches(line.event()) {
-                flags.format.append(output.buffer(), &line);
+                output.print(flags.format, &line);
                 left -= 1;
             }
         }

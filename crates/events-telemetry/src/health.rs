@@ -9,6 +9,9 @@ use metrics::{Counter, Gauge, counter, gauge};
 
 use crate::metric::{RECONNECTS, UP};
 
+/// Who asks when somebody looks at the stream from outside.
+const LOOK: &str = "look";
+
 /// When a program counts as not ready.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -49,11 +52,18 @@ impl std::fmt::Debug for Shared {
 #[derive(Debug, Default)]
 struct State {
     /// What the last answer of each asker was: nothing wrong, or what.
-    answers: BTreeMap<&'static str, Option<String>>,
+    answers: BTreeMap<&'static str, Option<Trouble>>,
     /// Whether the broker was away when it was last asked.
     was_away: bool,
     /// The group that is to get on, where it is looked at.
     group: Option<GroupStatus>,
+}
+
+/// Why an answer was none.
+#[derive(Debug)]
+struct Trouble {
+    what: String,
+    is_transient: bool,
 }
 
 /// Whether a program can do its work, and why not.
@@ -91,7 +101,8 @@ impl Health {
             reasons.push("the broker has not answered yet".to_owned());
         }
         reasons.extend(
-            state.answers.values().flatten().map(|error| format!("the broker cannot be asked: {error}")),
+            (state.answers.values().flatten())
+                .map(|trouble| format!("the broker cannot be asked: {}", trouble.what)),
         );
         if let Some(group) = &state.group
             && let Some(oldest) =
@@ -121,12 +132,18 @@ impl Health {
             }
             Err(error) => Some(error),
         };
-        self.asked("look", error);
+        self.asked(LOOK, error);
     }
 
     fn asked(&self, who: &'static str, error: Option<&Error>) {
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.answers.insert(who, error.map(chain));
+        let trouble = |error: &Error| Trouble { what: chain(error), is_transient: error.is_transient() };
+        state.answers.insert(who, error.map(trouble));
+        if who == LOOK && error.is_none() {
+            // A consumer that waits for events says only at the end of its wait that the broker is back.
+            let passed = |trouble: &Trouble| !trouble.is_transient;
+            state.answers.values_mut().for_each(|answer| *answer = answer.take().filter(passed));
+        }
         let is_away = state.answers.values().any(Option::is_some);
         self.shared.up.set(if is_away { 0.0 } else { 1.0 });
         if state.was_away && !is_away {
@@ -169,6 +186,17 @@ mod tests {
         assert!(reasons.len() == 1 && reasons[0].contains("connection refused"), "{reasons:?}");
         health.looked(Ok(None));
         assert!(health.readiness().is_ready());
+    }
+
+    #[test]
+    fn a_look_that_is_answered_ends_what_passes_and_no_more() {
+        let health = Health::new("s", HealthConfig::default());
+        for (kind, ready) in [(ErrorKind::Unavailable, true), (ErrorKind::PermissionDenied, false)] {
+            health.consumer_asked(Some(&Error::new(kind, "XREADGROUP", "no")));
+            assert!(!health.readiness().is_ready());
+            health.looked(Ok(None));
+            assert_eq!(health.readiness().is_ready(), ready, "{kind:?}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(crate) fn is_clean(text: &[u8]) -> bool {
 ///
 /// What is unsafe can stand raw only inside of strings, where it becomes an escape that means the same, or as white space
 /// between tokens, which becomes a space; so the JSON stays equal in meaning, and everything else stays as it was spelled.
-pub(crate) fn append_json(out: &mut Vec<u8>, json: &str) {
+pub fn append_json(out: &mut Vec<u8>, json: &str) {
     if is_clean(json.as_bytes()) {
         out.extend_from_slice(json.as_bytes());
         return;

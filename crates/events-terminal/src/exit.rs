@@ -16,6 +16,8 @@ pub enum Exit {
     Failure = 1,
     /// The command line or the configuration is wrong; nothing was done.
     Usage = 2,
+    /// The backend does not offer what was asked for; nothing was done.
+    Unsupported = 3,
 }
 
 impl Exit {
@@ -23,6 +25,7 @@ impl Exit {
     pub fn for_kind(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::InvalidConfig => Self::Usage,
+            ErrorKind::Unsupported => Self::Unsupported,
             _ => Self::Failure,
         }
     }
@@ -43,7 +46,9 @@ mod tests {
         assert_eq!(Exit::Success as u8, 0);
         assert_eq!(Exit::Failure as u8, 1);
         assert_eq!(Exit::Usage as u8, 2);
+        assert_eq!(Exit::Unsupported as u8, 3);
         assert_eq!(Exit::for_kind(ErrorKind::InvalidConfig), Exit::Usage);
+        assert_eq!(Exit::for_kind(ErrorKind::Unsupported), Exit::Unsupported);
         assert_eq!(Exit::for_kind(ErrorKind::PermissionDenied), Exit::Failure);
     }
 }

@@ -23,6 +23,11 @@ pub struct FilterArgs {
 }
 
 impl FilterArgs {
+    /// Whether no flag is given, so that everything passes.
+    pub fn is_empty(&self) -> bool {
+        self.types.is_empty() && self.sources.is_empty()
+    }
+
     /// The filter these flags ask for.
     pub fn filter(&self) -> Filter {
         Filter { types: self.types.clone(), sources: self.sources.clone() }

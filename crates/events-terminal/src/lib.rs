@@ -9,16 +9,21 @@ mod escape;
 mod format;
 mod line;
 mod output;
+mod rotation;
+mod table;
 
 mod exit;
 mod logging;
 mod shutdown;
 
 pub use connection::ConnectionArgs;
+pub use escape::append_json;
 pub use exit::Exit;
 pub use filter::{Filter, FilterArgs};
 pub use format::Format;
 pub use line::Line;
-pub use logging::{Audience, init_logging};
+pub use logging::{Audience, LogFormat, init_logging};
 pub use output::Output;
+pub use rotation::{Reopen, Rotation, parse_size};
 pub use shutdown::Shutdown;
+pub use table::{Column, Table};

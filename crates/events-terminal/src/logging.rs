@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
+use clap::ValueEnum;
 use events_core::{Error, ErrorKind, Result};
 use tracing_subscriber::EnvFilter;
 
@@ -20,12 +21,22 @@ pub enum Audience {
     User,
 }
 
+/// How log lines are spelled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// for people, coloured on a terminal
+    #[default]
+    Text,
+    /// one JSON object a line, for programs
+    Json,
+}
+
 /// Sends log lines to standard error, filtered by `EVENTS_LOG`, else `RUST_LOG`.
 ///
 /// # Errors
 ///
 /// [`InvalidConfig`](ErrorKind::InvalidConfig) where the filter is none; the log works all the same, so that this can be said.
-pub fn init_logging(audience: Audience) -> Result<()> {
+pub fn init_logging(audience: Audience, format: LogFormat) -> Result<()> {
     let given = VARIABLES.into_iter().find_map(|name| Some((name, std::env::var(name).ok()?)));
     let (filter, outcome) = match given.filter(|(_, filter)| !filter.is_empty()) {
         None => (EnvFilter::new(DEFAULT_FILTER), Ok(())),
@@ -37,10 +48,11 @@ pub fn init_logging(audience: Audience) -> Result<()> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
-    match audience {
-        Audience::Operator => log.init(),
-        Audience::User => log.with_target(false).without_time().init(),
+        .with_ansi(io::stderr().is_terminal() && !anstyle_query::no_color());
+    match (format, audience) {
+        (LogFormat::Json, _) => log.json().flatten_event(true).init(),
+        (LogFormat::Text, Audience::Operator) => log.init(),
+        (LogFormat::Text, Audience::User) => log.with_target(false).without_time().init(),
     }
     outcome
 }

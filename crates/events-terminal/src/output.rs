@@ -1,21 +1,59 @@
-//! Standard output, written and flushed before anything is said to be done.
+//! Where events are printed: standard output or a file, written and flushed before anything is said to be done.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use crate::rotation::RotatingFile;
+use crate::{Format, Line, Reopen, Rotation};
 
 /// Bytes that are written together. Large enough that a write costs nothing beside its bytes, and a bound on what a batch of
 /// large events takes.
 const CHUNK: usize = 256 * 1024;
 
-/// Collects lines and writes them to standard output in large pieces.
-#[derive(Debug, Default)]
+/// Collects lines and writes them in large pieces.
+#[derive(Debug)]
 pub struct Output {
     buffer: Vec<u8>,
+    target: Option<Target>,
+    is_coloured: bool,
+}
+
+#[derive(Debug)]
+enum Target {
+    Standard,
+    File(Box<RotatingFile>),
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Output {
-    /// An empty one.
+    /// Standard output. Coloured where that is a terminal or CLICOLOR_FORCE is set, and never where NO_COLOR is.
     pub fn new() -> Self {
-        Self::default()
+        let is_wanted = io::stdout().is_terminal() && anstyle_query::term_supports_ansi_color();
+        let is_coloured = !anstyle_query::no_color() && (is_wanted || anstyle_query::clicolor_force());
+        Self { buffer: Vec::new(), target: Some(Target::Standard), is_coloured }
+    }
+
+    /// A file that is appended to, in plain text. What is flushed is on the disk.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened.
+    pub fn file(path: &Path, rotation: Rotation, reopen: Reopen) -> io::Result<Self> {
+        let file = RotatingFile::open(path, rotation, reopen)?;
+        Ok(Self { buffer: Vec::new(), target: Some(Target::File(Box::new(file))), is_coloured: false })
+    }
+
+    /// Appends one event and the end of its line; to be followed as [`buffer`](Self::buffer).
+    pub fn print(&mut self, format: Format, line: &Line<'_>) {
+        match self.is_coloured {
+            true => format.append_coloured(&mut self.buffer, line),
+            false => format.append(&mut self.buffer, line),
+        }
     }
 
     /// Where to append lines; to be followed by [`flush_if_full`](Self::flush_if_full) or [`flush`](Self::flush).
@@ -44,20 +82,27 @@ impl Output {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves open what is written.
+    /// Dropping the future leaves open what is written, and what is flushed afterwards is refused.
     pub async fn flush(&mut self) -> io::Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
         }
         let mut buffer = std::mem::take(&mut self.buffer);
+        let mut target =
+            self.target.take().ok_or_else(|| io::Error::other("a write was given up half done"))?;
         let write = move || {
-            let mut stdout = io::stdout().lock();
-            let written = stdout.write_all(&buffer).and_then(|()| stdout.flush());
+            let written = match &mut target {
+                Target::Standard => {
+                    let mut stdout = io::stdout().lock();
+                    stdout.write_all(&buffer).and_then(|()| stdout.flush())
+                }
+                Target::File(file) => file.write(&buffer),
+            };
             buffer.clear();
-            (buffer, written)
+            (buffer, target, written)
         };
-        let (buffer, written) = tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?;
-        self.buffer = buffer;
+        let (buffer, target, written) = tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?;
+        (self.buffer, self.target) = (buffer, Some(target));
         written
     }
 }

@@ -5,19 +5,19 @@ use std::time::Duration;
 use events_core::{Error, ErrorKind, Event, EventPublisher, Result};
 use events_terminal::Shutdown;
 
-use super::tally::Tally;
+use super::tally::{Origin, Tally};
 use crate::retry::Tries;
 
-/// Events that are published together, each with the line it came from.
+/// Events that are published together, each with where it came from.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
-    lines: Vec<Option<u64>>,
+pub(crate) struct Batch {
+    origins: Vec<Origin>,
     events: Vec<Event>,
 }
 
 impl Batch {
-    pub(super) fn push(&mut self, line: Option<u64>, event: Event) {
-        self.lines.push(line);
+    pub(crate) fn push(&mut self, origin: Origin, event: Event) {
+        self.origins.push(origin);
         self.events.push(event);
     }
 
@@ -25,7 +25,7 @@ impl Batch {
     /// going on.
     ///
     /// An event whose outcome a lost connection hid may be published twice, under the same id.
-    pub(super) async fn publish(
+    pub(crate) async fn publish(
         mut self,
         publisher: &dyn EventPublisher,
         timeout: Duration,
@@ -37,7 +37,7 @@ impl Batch {
         while !self.events.is_empty() {
             let report = match tries.bound(publisher.publish_batch(&self.events)).await {
                 Err(error) if error.is_transient() => {
-                    tally.gave_up(&self.lines, &error);
+                    tally.gave_up(&self.origins, &error);
                     return Ok(false);
                 }
                 report => report?,
@@ -45,14 +45,14 @@ impl Batch {
             let mut outcomes = report.into_outcomes().into_iter();
             let mut again = Self::default();
             let mut last_error = None;
-            for (line, event) in self.lines.into_iter().zip(self.events) {
+            for (origin, event) in self.origins.into_iter().zip(self.events) {
                 match outcomes.next().unwrap_or_else(|| Err(no_outcome())) {
                     Ok(id) => tally.published(&id),
                     Err(error) if error.is_transient() => {
-                        again.push(line, event);
+                        again.push(origin, event);
                         last_error = Some(error);
                     }
-                    Err(error) => tally.failed(line, &error),
+                    Err(error) => tally.failed(&origin, &error),
                 }
             }
             self = again;
@@ -62,7 +62,7 @@ impl Batch {
                 mentioned = true;
             }
             if !tries.next(shutdown).await {
-                tally.gave_up(&self.lines, &error);
+                tally.gave_up(&self.origins, &error);
                 return Ok(false);
             }
         }

@@ -13,9 +13,9 @@ use events_factory::create_event_publisher;
 use events_terminal::{Exit, Shutdown};
 
 use crate::flags::Publish;
-use crate::publish::batch::Batch;
+pub(crate) use crate::publish::batch::Batch;
 use crate::publish::input::Input;
-use crate::publish::tally::Tally;
+pub(crate) use crate::publish::tally::{Origin, Tally};
 use crate::retry::within;
 
 /// How many events are published together, at most.
@@ -40,7 +40,7 @@ pub(crate) async fn run(flags: Box<Publish>, mut shutdown: Shutdown) -> Result<E
     let outcome = match given {
         Some(event) => {
             let mut batch = Batch::default();
-            batch.push(None, event);
+            batch.push(Origin::Flags, event);
             let published = batch.publish(&*publisher, flags.timeout, &mut tally, &mut shutdown).await;
             published.map(drop).map_err(Into::into)
         }
@@ -78,9 +78,9 @@ async fn publish_lines(
         let mut batch = Batch::default();
         for (number, line) in lines {
             match parse::line(&line.context("cannot read standard input")?, flags.foreign) {
-                Ok(Some(event)) => batch.push(Some(number), event),
+                Ok(Some(event)) => batch.push(Origin::Line(number), event),
                 Ok(None) => {}
-                Err(error) => tally.failed(Some(number), &error),
+                Err(error) => tally.failed(&Origin::Line(number), &error),
             }
         }
         let go_on = batch.publish(&**publisher, flags.timeout, tally, shutdown).await?;

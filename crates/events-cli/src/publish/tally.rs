@@ -1,15 +1,36 @@
 //! What became of the events: ids or a count on standard output, failures on standard error.
 
 use std::error::Error as _;
-use std::io;
+use std::{fmt, io};
 
 use anyhow::{Context, Result};
 use events_core::{Error, MessageId};
 use events_terminal::{Exit, Output};
 
+/// Where an event came from, to be named when it is not published.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// The flags.
+    Flags,
+    /// A line of the input, from 1.
+    Line(u64),
+    /// A message of a stream.
+    Message(MessageId),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flags => f.write_str("the event"),
+            Self::Line(number) => write!(f, "line {number}"),
+            Self::Message(id) => write!(f, "message {id}"),
+        }
+    }
+}
+
 /// Counts outcomes and says them.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     published: u64,
     failed: u64,
     /// Whether all of the input was read.
@@ -20,12 +41,12 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(ids: bool) -> Self {
+    pub(crate) fn new(ids: bool) -> Self {
         Self { published: 0, failed: 0, complete: true, ids, output: Output::new() }
     }
 
     /// One event is published.
-    pub(super) fn published(&mut self, id: &MessageId) {
+    pub(crate) fn published(&mut self, id: &MessageId) {
         self.published += 1;
         if self.ids {
             self.output.buffer().extend_from_slice(format!("{id}\n").as_bytes());
@@ -33,35 +54,35 @@ impl Tally {
     }
 
     /// One event is not published, and never will be as it is.
-    pub(super) fn failed(&mut self, line: Option<u64>, error: &Error) {
+    pub(crate) fn failed(&mut self, origin: &Origin, error: &Error) {
         self.failed += 1;
-        match line {
-            Some(line) => tracing::error!("line {line}: {}{}", error.message(), Cause(error)),
-            None => tracing::error!("{error}{}", Cause(error)),
+        match origin {
+            Origin::Flags => tracing::error!("{error}{}", Cause(error)),
+            origin => tracing::error!("{origin}: {}{}", error.message(), Cause(error)),
         }
     }
 
     /// Events are not published because the broker was away or full for too long.
-    pub(super) fn gave_up(&mut self, lines: &[Option<u64>], error: &Error) {
-        self.failed += lines.len() as u64;
+    pub(crate) fn gave_up(&mut self, origins: &[Origin], error: &Error) {
+        self.failed += origins.len() as u64;
         self.complete = false;
-        match lines.first().copied().flatten() {
+        match origins.first() {
+            None | Some(Origin::Flags) => tracing::error!("{error}{}", Cause(error)),
             Some(first) => tracing::error!(
-                "not published: {} events from line {first} on, and what comes after them: {error}{}",
-                lines.len(),
+                "not published: {} events from {first} on, and what comes after them: {error}{}",
+                origins.len(),
                 Cause(error)
             ),
-            None => tracing::error!("{error}{}", Cause(error)),
         }
     }
 
     /// The input was not read to its end.
-    pub(super) fn stopped_early(&mut self) {
+    pub(crate) fn stopped_early(&mut self) {
         self.complete = false;
     }
 
     /// Prints the ids of a batch.
-    pub(super) async fn flush(&mut self) -> Result<()> {
+    pub(crate) async fn flush(&mut self) -> Result<()> {
         match self.output.flush().await {
             // Nobody wants to know; the events are published all the same.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -70,7 +91,7 @@ impl Tally {
     }
 
     /// Prints the summary and says how the program ends.
-    pub(super) async fn finish(mut self) -> Result<Exit> {
+    pub(crate) async fn finish(mut self) -> Result<Exit> {
         let plural = if self.published == 1 { "" } else { "s" };
         let summary = format!("published {} event{plural}", self.published);
         if self.ids {
@@ -89,8 +110,8 @@ impl Tally {
 /// The sources of an error, to be put behind it.
 struct Cause<'e>(&'e Error);
 
-impl std::fmt::Display for Cause<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Cause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut source = self.0.source();
         while let Some(error) = source {
             write!(f, ": {error}")?;

@@ -35,6 +35,15 @@ impl Format {
         }
         out.push(b'\n');
     }
+
+    /// As [`append`](Self::append), with the colours a terminal understands where the format is for people: the same text.
+    pub fn append_coloured(self, out: &mut Vec<u8>, line: &Line<'_>) {
+        match self {
+            Self::Text => text::append_coloured(out, line),
+            other => return other.append(out, line),
+        }
+        out.push(b'\n');
+    }
 }
 
 #[cfg(test)]
@@ -70,6 +79,24 @@ mod tests {
             "2026-02-10T12:00:00.120000Z type=slack.join source=\"my api\" \
              payload={\"n\": 1.0, \"m\":12345678901234567890123}\n"
         );
+    }
+
+    #[test]
+    fn colours_change_nothing_but_the_colour() {
+        let event = event("my \u{1b}[31mapi", "{\"n\": \"\u{9b}0m\"}");
+        let (mut plain, mut coloured) = (Vec::new(), Vec::new());
+        Format::Text.append(&mut plain, &Line::from(&event));
+        Format::Text.append_coloured(&mut coloured, &Line::from(&event));
+        let coloured = String::from_utf8(coloured).unwrap();
+        assert!(coloured.contains("\u{1b}[1mslack.join\u{1b}[0m"), "{coloured:?}");
+        let without: String = (coloured.split('\u{1b}').enumerate())
+            .map(|(at, part)| if at == 0 { part } else { part.split_once('m').unwrap().1 })
+            .collect();
+        assert_eq!(without.as_bytes(), plain);
+        let (mut plain, mut coloured) = (Vec::new(), Vec::new());
+        Format::Json.append(&mut plain, &Line::from(&event));
+        Format::Json.append_coloured(&mut coloured, &Line::from(&event));
+        assert_eq!(coloured, plain, "programs get no colours");
     }
 
     #[test]
