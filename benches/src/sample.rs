@@ -1,7 +1,8 @@
 //! The event of every measure: 288 bytes of JSON, as a service of the platform writes it.
 
 use anyhow::{Context, Result};
-use events_core::{Event, wire};
+use events_core::Event;
+use events_core::wire::Encoding;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -43,7 +44,7 @@ pub(crate) fn event(number: u64) -> Result<Event> {
             .context("the sample is a valid event")
     };
     let filler = "x".repeat(BYTES);
-    let missing = BYTES - wire::encode(&build("")?).body().len();
+    let missing = BYTES - body(&build("")?)?.len();
     build(&filler[..missing])
 }
 
@@ -59,7 +60,11 @@ pub(crate) fn batch() -> Result<Vec<Event>> {
 
 /// The bodies of such a batch, for ceilings, which encode nothing.
 pub(crate) fn bodies() -> Result<Vec<Vec<u8>>> {
-    Ok(batch()?.iter().map(|event| wire::encode(event).into_body()).collect())
+    batch()?.iter().map(body).collect()
+}
+
+fn body(event: &Event) -> Result<Vec<u8>> {
+    Encoding::Adr018.encode(event)?.into_body().context("the encoding has a body")
 }
 
 #[cfg(test)]
@@ -70,7 +75,7 @@ mod tests {
     fn every_event_takes_288_bytes_and_carries_its_number() {
         for number in [0, 7, 9_999_999] {
             let event = event(number).unwrap();
-            assert_eq!(wire::encode(&event).body().len(), BYTES);
+            assert_eq!(body(&event).unwrap().len(), BYTES);
             assert_eq!(super::number(&event).unwrap(), number);
         }
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use events_core::wire::{self, BODY_FIELD};
+use events_core::wire::{self, BODY_FIELD, Encoding};
 use events_core::{ConsumerOptions, Event, EventConsumer, EventPublisher, Result, ack_all};
 use events_memory::MemoryBroker;
 use time::OffsetDateTime;
@@ -42,13 +42,14 @@ fn event() -> Result<Event> {
 fn encode(times: usize) -> Result<()> {
     let event = event()?;
     for _ in 0..times {
-        black_box(wire::encode(black_box(&event)).into_body());
+        black_box(Encoding::Adr018.encode(black_box(&event))?.into_body());
     }
     Ok(())
 }
 
 fn decode(times: usize) -> Result<()> {
-    let body = wire::encode(&event()?).into_body();
+    let event = event()?;
+    let body = Encoding::Adr018.encode(&event)?.into_body().unwrap_or_default();
     for _ in 0..times {
         let fields = [(BODY_FIELD.as_bytes(), black_box(body.as_slice()))];
         black_box(wire::decode(fields, OffsetDateTime::UNIX_EPOCH)?);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use events_core::wire::{self, BODY_FIELD, RawMessage};
+use events_core::wire::{self, BODY_FIELD, Encoding, RawMessage};
 use events_core::{Error, ErrorKind, Event, MessageId, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -52,39 +52,41 @@ impl Incoming {
         self.sent_at.unwrap_or_else(OffsetDateTime::now_utc)
     }
 
-    /// The event in the message.
-    pub(crate) fn open(&self, format: BodyFormat) -> Result<Opened> {
+    /// The event in the message, in the encoding that is expected if one is.
+    pub(crate) fn open(&self, format: BodyFormat, expected: Option<Encoding>) -> Result<Opened> {
         match format {
-            BodyFormat::Raw => self.open_raw(),
+            BodyFormat::Raw => self.open_raw(expected),
             BodyFormat::Envelope => match Envelope::parse(&self.body) {
-                Some(envelope) => self.open_envelope(&envelope),
+                Some(envelope) => self.open_envelope(&envelope, expected),
                 None => {
                     Err(Error::new(ErrorKind::InvalidEvent, "decode event", "the body is no SNS envelope"))
                 }
             },
             // SNS puts no attributes beside an envelope, so that a message that has some cannot be one.
-            BodyFormat::Auto if !self.attributes.is_empty() => self.open_raw(),
+            BodyFormat::Auto if !self.attributes.is_empty() => self.open_raw(expected),
             BodyFormat::Auto => match Envelope::parse(&self.body) {
                 // What is an event in itself is that event, however much it looks like an envelope.
-                Some(envelope) => self.open_raw().or_else(|_| self.open_envelope(&envelope)),
-                None => self.open_raw(),
+                Some(envelope) => {
+                    self.open_raw(expected).or_else(|_| self.open_envelope(&envelope, expected))
+                }
+                None => self.open_raw(expected),
             },
         }
     }
 
-    fn open_raw(&self) -> Result<Opened> {
+    fn open_raw(&self, expected: Option<Encoding>) -> Result<Opened> {
         let headers = self.attributes.iter().map(|attribute| (&*attribute.name, attribute.bytes()));
-        let event = decode(&self.body, headers, self.published_at())?;
+        let event = decode(&self.body, headers, self.published_at(), expected)?;
         Ok(Opened {
             event,
             message_id: self.origin_id().unwrap_or_else(|| MessageId::new(&*self.message_id)),
         })
     }
 
-    fn open_envelope(&self, envelope: &Envelope<'_>) -> Result<Opened> {
+    fn open_envelope(&self, envelope: &Envelope<'_>, expected: Option<Encoding>) -> Result<Opened> {
         let attributes: Vec<Attribute> = envelope.attributes.iter().map(EnvelopeAttribute::read).collect();
         let headers = attributes.iter().map(|attribute| (&*attribute.name, attribute.bytes()));
-        let event = decode(&envelope.message, headers, self.published_at())?;
+        let event = decode(&envelope.message, headers, self.published_at(), expected)?;
         let id = envelope.message_id.as_deref().unwrap_or(&self.message_id);
         Ok(Opened { event, message_id: MessageId::new(id) })
     }
@@ -114,9 +116,11 @@ fn decode<'a>(
     body: &'a str,
     headers: impl Iterator<Item = (&'a str, &'a [u8])>,
     published_at: OffsetDateTime,
+    expected: Option<Encoding>,
 ) -> Result<Event> {
     let headers = headers.filter(|(name, _)| !is_copy(name)).map(|(name, value)| (name.as_bytes(), value));
-    wire::decode(std::iter::once((BODY_FIELD.as_bytes(), body.as_bytes())).chain(headers), published_at)
+    let fields = std::iter::once((BODY_FIELD.as_bytes(), body.as_bytes())).chain(headers);
+    wire::decode_expecting(expected, fields, published_at)
 }
 
 /// What SNS puts around a message unless the subscription asks for raw delivery.
@@ -223,14 +227,14 @@ mod tests {
     #[test]
     fn an_envelope_is_opened_and_its_attributes_are_the_headers() {
         for format in [BodyFormat::Auto, BodyFormat::Envelope] {
-            let opened = incoming(&envelope_of(EVENT)).open(format).unwrap();
+            let opened = incoming(&envelope_of(EVENT)).open(format, None).unwrap();
             assert_eq!(opened.event.event_type(), "a.b");
             assert_eq!(opened.message_id.as_str(), "sns-id");
             let headers: Vec<_> = opened.event.headers().iter().collect();
             assert_eq!(headers, [("tenant", "x"), ("x-empty", "")]);
         }
-        assert!(incoming(&envelope_of(EVENT)).open(BodyFormat::Raw).is_err());
-        assert!(incoming(&envelope_of("no event")).open(BodyFormat::Auto).is_err());
+        assert!(incoming(&envelope_of(EVENT)).open(BodyFormat::Raw, None).is_err());
+        assert!(incoming(&envelope_of("no event")).open(BodyFormat::Auto, None).is_err());
     }
 
     #[test]
@@ -240,16 +244,16 @@ mod tests {
             serde_json::to_string(EVENT).unwrap()
         );
         for format in [BodyFormat::Raw, BodyFormat::Auto] {
-            assert_eq!(incoming(&body).open(format).unwrap().event.event_type(), "outer.b");
+            assert_eq!(incoming(&body).open(format, None).unwrap().event.event_type(), "outer.b");
         }
-        assert_eq!(incoming(&body).open(BodyFormat::Envelope).unwrap().event.event_type(), "a.b");
+        assert_eq!(incoming(&body).open(BodyFormat::Envelope, None).unwrap().event.event_type(), "a.b");
     }
 
     #[test]
     fn a_body_beside_attributes_is_never_an_envelope() {
         let mut message = incoming(&envelope_of(EVENT));
         message.attributes.push(Attribute::text("tenant", "x"));
-        assert!(message.open(BodyFormat::Auto).is_err());
+        assert!(message.open(BodyFormat::Auto, None).is_err());
     }
 
     #[test]
@@ -257,7 +261,7 @@ mod tests {
         let mut message = incoming(EVENT);
         message.attributes = vec![Attribute::text("event_type", "a.b"), Attribute::text("tenant", "x")];
         let headers: Vec<_> =
-            message.open(BodyFormat::Auto).unwrap().event.headers().clone().into_iter().collect();
+            message.open(BodyFormat::Auto, None).unwrap().event.headers().clone().into_iter().collect();
         assert_eq!(headers, [("tenant".to_owned(), "x".to_owned())]);
         assert_eq!(message.raw(true).fields.len(), 2);
         assert_eq!(message.raw(false).fields.len(), 3);
@@ -265,7 +269,7 @@ mod tests {
 
     #[test]
     fn the_queues_time_stands_in_for_a_missing_timestamp() {
-        let event = incoming(EVENT).open(BodyFormat::Auto).unwrap().event;
+        let event = incoming(EVENT).open(BodyFormat::Auto, None).unwrap().event;
         assert_eq!(event.timestamp().unix_timestamp_nanos() / 1_000_000, 1_795_426_355_275);
         assert_eq!(moment("soon"), None);
     }

@@ -90,7 +90,7 @@ impl Intake {
         let mut behind = Vec::new();
         let mut good = Vec::new();
         for message in messages {
-            let opened = message.open(self.queue.format);
+            let opened = message.open(self.queue.format, self.options.encoding());
             let held = |message: Incoming, origin_id| Held { message, origin_id, received_at, hidden_until };
             let (cause, held) = match opened {
                 Ok(opened) if message.receive_count <= max_deliveries || !can_bury => {

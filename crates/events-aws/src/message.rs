@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use events_core::wire::encode;
+use events_core::wire::{Encoded, Encoding};
 use events_core::{Error, ErrorKind, Event, Result};
 
 use crate::attribute::Attribute;
@@ -47,24 +47,27 @@ pub(crate) struct Writer {
     pub(crate) max_event_bytes: usize,
     /// How events are grouped, where the topic or queue is FIFO.
     pub(crate) groups: Option<GroupKey>,
+    /// How events are spelled.
+    pub(crate) encoding: Encoding,
 }
 
 impl Writer {
     /// The message of `event`, or why AWS would refuse it.
     pub(crate) fn message(&self, event: &Event) -> Result<Outgoing> {
         let invalid = |message: String| Err(Error::new(ErrorKind::InvalidEvent, OPERATION, message));
-        let encoded = encode(event);
+        let encoded = self.encoding.encode(event)?;
         let bytes = encoded.counted_bytes();
         if bytes > self.max_event_bytes {
             return Err(Error::too_large(OPERATION, bytes, self.max_event_bytes));
         }
-        if event.headers().len() > MAX_HEADERS {
-            let count = event.headers().len();
+        let room = limits::ATTRIBUTES - if self.has_copies() { COPIES.len() } else { 0 };
+        if encoded.beside().len() > room {
+            let count = encoded.beside().len();
             return invalid(format!(
-                "the event has {count} headers; of the 10 attributes of a message {MAX_HEADERS} are left for them"
+                "the event has {count} headers or attributes beside its body; of the 10 attributes of a message {room} are left for them"
             ));
         }
-        for (name, value) in event.headers().iter() {
+        for (name, value) in encoded.beside() {
             if let Some(rule) = limits::broken_name_rule(name) {
                 return invalid(format!("the name of the header {name:?} {rule}"));
             }
@@ -72,33 +75,50 @@ impl Writer {
                 return invalid(format!("the header {name:?} has {refused:?}, which SQS refuses"));
             }
         }
-        let Ok(body) = String::from_utf8(encoded.into_body()) else {
-            return invalid("the event's JSON is not UTF-8".to_owned());
+        let attributes = self.attributes(event, &encoded);
+        let body = match encoded.into_body().map(String::from_utf8) {
+            Some(Ok(body)) if !body.is_empty() => body,
+            Some(Ok(_)) | None => {
+                return invalid("the event has no data to be a body, which SQS demands".to_owned());
+            }
+            Some(Err(_)) => return invalid("the event's body is not UTF-8, which SQS demands".to_owned()),
         };
         if let Some(refused) = limits::refused_character(&body) {
-            return invalid(format!("the event's JSON has {refused:?}, which SQS refuses"));
+            return invalid(format!("the event's body has {refused:?}, which SQS refuses"));
         }
         let order = self.groups.as_ref().map(|key| Order {
             group: key.group(event),
             deduplication_id: deduplication_id(event.id(), &body),
         });
-        Ok(Outgoing { body, attributes: attributes(event), order })
+        Ok(Outgoing { body, attributes, order })
     }
-}
 
-fn attributes(event: &Event) -> Vec<Attribute> {
-    let copies = [("event_type", event.event_type()), ("source", event.source())];
-    let copies = copies.into_iter().chain(event.id().map(|id| ("event_id", id)));
-    // A copy that AWS would refuse, or that is too long to filter by, is left out: the body has it.
-    let copyable = |(_, text): &(&str, &str)| {
-        !text.is_empty() && text.len() <= limits::ATTRIBUTE_TEXT && limits::refused_character(text).is_none()
-    };
-    let mut attributes: Vec<Attribute> =
-        copies.filter(copyable).map(|(name, text)| Attribute::text(name, text)).collect();
-    attributes.push(Attribute::number("version", event.version()));
-    attributes.push(Attribute::text("content_type", "application/json"));
-    attributes.extend(event.headers().iter().map(|(name, value)| Attribute::text(name, value)));
-    attributes
+    /// Whether fields of the body are copied: in the binary mode of CloudEvents they are attributes already.
+    fn has_copies(&self) -> bool {
+        self.encoding != Encoding::CloudEventsBinary
+    }
+
+    fn attributes(&self, event: &Event, encoded: &Encoded<'_>) -> Vec<Attribute> {
+        let mut attributes = if self.has_copies() { self.copies(event) } else { Vec::new() };
+        attributes.extend(encoded.beside().map(|(name, value)| Attribute::text(name, value)));
+        attributes
+    }
+
+    fn copies(&self, event: &Event) -> Vec<Attribute> {
+        let copies = [("event_type", event.event_type()), ("source", event.source())];
+        let copies = copies.into_iter().chain(event.id().map(|id| ("event_id", id)));
+        // A copy that AWS would refuse, or that is too long to filter by, is left out: the body has it.
+        let copyable = |(_, text): &(&str, &str)| {
+            !text.is_empty()
+                && text.len() <= limits::ATTRIBUTE_TEXT
+                && limits::refused_character(text).is_none()
+        };
+        let mut copied: Vec<Attribute> =
+            copies.filter(copyable).map(|(name, text)| Attribute::text(name, text)).collect();
+        copied.push(Attribute::number("version", event.version()));
+        copied.push(Attribute::text("content_type", self.encoding.content_type(event)));
+        copied
+    }
 }
 
 /// The event's id; a digest where there is none, or where AWS would not take it as it is.
@@ -124,7 +144,7 @@ mod tests {
     use super::*;
 
     fn writer() -> Writer {
-        Writer { max_event_bytes: 1_000, groups: Some(GroupKey::Source) }
+        Writer { max_event_bytes: 1_000, groups: Some(GroupKey::Source), encoding: Encoding::Adr018 }
     }
 
     fn refusal(event: &Event) -> ErrorKind {

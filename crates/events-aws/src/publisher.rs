@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use events_core::wire::Encoding;
 use events_core::{
     Capabilities, Error, ErrorKind, Event, EventPublisher, MessageId, PublishReport, Result, async_trait,
 };
@@ -66,12 +67,27 @@ impl AwsPublisher {
                 max_batch_bytes: max_message_bytes,
                 concurrency: config.concurrency.get(),
             },
-            writer: Writer { max_event_bytes, groups },
+            writer: Writer { max_event_bytes, groups, encoding: Encoding::default() },
             capabilities,
             timeout: config.publish_timeout,
             under_way: RwLock::new(()),
             closed: AtomicBool::new(false),
         })
+    }
+
+    /// Writes events in this encoding. Default: [`Encoding::Adr018`].
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for the encodings of FastStream, which does not speak to SQS and whose
+    /// frame no message of SQS can hold.
+    pub fn with_encoding(mut self, encoding: Encoding) -> Result<Self> {
+        if matches!(encoding, Encoding::FastStream | Encoding::FastStreamJson) {
+            let message = format!("the encoding `{encoding}` is for Redis Streams and not for SNS and SQS");
+            return Err(Error::new(ErrorKind::InvalidConfig, "aws settings", message));
+        }
+        self.writer.encoding = encoding;
+        Ok(self)
     }
 }
 

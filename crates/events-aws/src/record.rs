@@ -131,7 +131,7 @@ pub(crate) fn read(letter: &Incoming, stream: &str, max_receives: Option<u32>) -
     let record = record(letter);
     let mut message = letter.clone();
     message.attributes = own_attributes(letter);
-    let holds_event = message.open(BodyFormat::Auto).is_ok();
+    let holds_event = message.open(BodyFormat::Auto, None).is_ok();
     let reason = record.as_ref().and_then(|record| record.reason.parse().ok());
     let sent_at = letter.published_at();
     let published_at = match &record {

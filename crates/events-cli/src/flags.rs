@@ -1,9 +1,10 @@
 //! The command line.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use events_core::{StartFrom, duration};
 use events_terminal::{ConnectionArgs, FilterArgs, Format};
 
@@ -51,6 +52,8 @@ pub(crate) enum Verb {
     Dlq(Dlq),
     /// Remove history that no group needs any more
     Trim(Trim),
+    /// Print an AsyncAPI 3.0 document about the events of services, from the catalogues they store
+    Asyncapi(Asyncapi),
     /// Measure how fast a broker takes and gives events, on a stream of its own
     Bench(Bench),
     /// Print what makes a shell complete the words of this program
@@ -123,6 +126,38 @@ pub(crate) struct EventFlags {
     /// When it happened, such as 2026-02-10T12:00:00Z [default: now]
     #[arg(long, value_name = "TIME", requires = "event_type")]
     pub(crate) timestamp: Option<String>,
+}
+
+/// What to describe.
+#[derive(Args, Debug)]
+pub(crate) struct Asyncapi {
+    /// Catalogues: JSON lists of events with what is done with them and their schemas, as `events-schema` writes them
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) catalogs: Vec<PathBuf>,
+
+    /// The title of the document
+    #[arg(long, default_value = "events")]
+    pub(crate) title: String,
+
+    /// The version of the document
+    #[arg(long, value_name = "VERSION", default_value = "1.0.0")]
+    pub(crate) document_version: String,
+
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = DocumentFormat::Yaml)]
+    pub(crate) format: DocumentFormat,
+
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+}
+
+/// How a document is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DocumentFormat {
+    /// in blocks, for reading
+    Yaml,
+    /// indented
+    Json,
 }
 
 /// What to look at.

@@ -1,5 +1,6 @@
 //! `events`: publishes events and looks at streams.
 
+mod asyncapi;
 mod flags;
 
 mod bench;
@@ -57,6 +58,7 @@ async fn run(flags: Flags) -> Result<Exit> {
         Verb::Dlq(flags) => dlq::run(flags, shutdown).await,
         Verb::Trim(flags) => trim::run(&flags, shutdown).await,
         Verb::Bench(flags) => bench::run(&flags, shutdown).await,
+        Verb::Asyncapi(flags) => asyncapi::run(&flags),
         Verb::Completions(_) | Verb::Man(_) => Ok(Exit::Success),
     }
 }

@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use events_core::Event;
-use events_core::wire::{self, RawMessage};
+use events_core::wire::{self, Encoding, RawMessage};
 use time::OffsetDateTime;
 
 /// An event whose body takes 288 bytes, as the Python API writes such events.
@@ -22,25 +22,32 @@ fn event() -> Event {
             .build()
             .expect("a valid event")
     };
-    let missing = 288 - wire::encode(&event(0)).body().len();
+    let missing = 288 - body(&event(0)).len();
     let event = event(missing);
-    assert_eq!(wire::encode(&event).body().len(), 288);
+    assert_eq!(body(&event).len(), 288);
     event
 }
 
+fn body(event: &Event) -> Vec<u8> {
+    Encoding::Adr018.encode(event).expect("a valid event").into_body().expect("a body")
+}
+
+/// Every encoding with the same event, so that their rates can be compared.
 fn codec(criterion: &mut Criterion) {
     let event = event();
-    let raw = RawMessage::from(&wire::encode(&event));
-    let body = raw.body().expect("a body").to_vec();
-    let mut group = criterion.benchmark_group("adr018 288 bytes");
+    let mut group = criterion.benchmark_group("288 bytes");
     group.throughput(Throughput::Elements(1));
-    group.bench_function("encode", |bencher| bencher.iter(|| wire::encode(black_box(&event)).into_body()));
-    group.bench_function("decode", |bencher| {
-        bencher.iter(|| {
-            let fields = [(b"event".as_slice(), black_box(body.as_slice()))];
-            wire::decode(fields, OffsetDateTime::UNIX_EPOCH)
+    for encoding in Encoding::ALL {
+        group.bench_function(format!("encode {encoding}"), |bencher| {
+            bencher.iter(|| encoding.encode(black_box(&event)));
         });
-    });
+        let raw = RawMessage::from(&encoding.encode(&event).expect("a valid event"));
+        let fields: Vec<(&[u8], &[u8])> =
+            raw.fields.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+        group.bench_function(format!("decode {encoding}"), |bencher| {
+            bencher.iter(|| wire::decode(black_box(&fields).iter().copied(), OffsetDateTime::UNIX_EPOCH));
+        });
+    }
     group.finish();
 }
 

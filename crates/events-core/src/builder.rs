@@ -5,7 +5,11 @@ use serde_json::value::{RawValue, to_raw_value};
 use time::{OffsetDateTime, UtcOffset};
 use uuid::Uuid;
 
-use crate::{Error, Event, Headers, Result, event_type};
+use crate::attributes::Attributes;
+use crate::event::implied_content_type;
+use crate::payload::Payload;
+use crate::wire::{cloudevents, limits};
+use crate::{AttributeValue, Error, Event, Headers, Result, event_type};
 
 const OPERATION: &str = "build event";
 
@@ -19,9 +23,11 @@ pub struct EventBuilder {
     event_type: String,
     source: String,
     timestamp: Option<OffsetDateTime>,
-    payload: Option<Result<Box<RawValue>>>,
+    payload: Option<Result<Payload>>,
+    any_payload: bool,
     id: Option<String>,
     headers: Headers,
+    attributes: Attributes,
     foreign: bool,
 }
 
@@ -33,8 +39,10 @@ impl EventBuilder {
             source,
             timestamp: None,
             payload: None,
+            any_payload: false,
             id: None,
             headers: Headers::new(),
+            attributes: Attributes::default(),
             foreign,
         }
     }
@@ -53,18 +61,69 @@ impl EventBuilder {
 
     /// The payload, anything that serialises to a JSON object. Default: `{}`.
     pub fn with_payload(mut self, payload: impl Serialize) -> Self {
-        self.payload = Some(to_raw_value(&payload).map_err(|error| {
-            Error::invalid_field(OPERATION, "payload", "cannot be written as JSON").with_source(error)
-        }));
+        self.payload = Some(serialised(payload));
+        self.any_payload = false;
         self
     }
 
     /// The payload as JSON text, which is kept to the letter.
     pub fn with_payload_json(mut self, json: impl Into<String>) -> Self {
-        self.payload =
-            Some(RawValue::from_string(json.into()).map_err(|error| {
-                Error::invalid_field(OPERATION, "payload", "is not JSON").with_source(error)
-            }));
+        self.payload = Some(parsed(json.into()));
+        self.any_payload = false;
+        self
+    }
+
+    /// A payload that need not be an object, for streams of CloudEvents; `null` is a payload that is absent.
+    ///
+    /// The default encoding carries objects only and refuses to publish anything else.
+    pub fn with_any_payload(mut self, payload: impl Serialize) -> Self {
+        self.payload = Some(serialised(payload));
+        self.any_payload = true;
+        self
+    }
+
+    /// As [`with_any_payload`](Self::with_any_payload), from JSON text, which is kept to the letter.
+    pub fn with_any_payload_json(mut self, json: impl Into<String>) -> Self {
+        self.payload = Some(parsed(json.into()));
+        self.any_payload = true;
+        self
+    }
+
+    /// A payload of bytes, for streams of CloudEvents.
+    pub fn with_payload_bytes(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.payload = Some(Ok(Payload::bytes(bytes.as_ref())));
+        self.any_payload = true;
+        self
+    }
+
+    /// No payload, not even an empty object, for streams of CloudEvents.
+    pub fn without_payload(mut self) -> Self {
+        self.payload = Some(Ok(Payload::absent()));
+        self.any_payload = true;
+        self
+    }
+
+    /// The thing the event is about, within its source. Default: none.
+    pub fn with_subject(mut self, subject: impl Into<String>) -> Self {
+        self.attributes.subject = Some(subject.into().into());
+        self
+    }
+
+    /// The URI of the payload's schema. Default: none.
+    pub fn with_data_schema(mut self, uri: impl Into<String>) -> Self {
+        self.attributes.data_schema = Some(uri.into().into());
+        self
+    }
+
+    /// The media type of the payload. Default: `application/json`; for bytes `application/octet-stream`.
+    pub fn with_data_content_type(mut self, media_type: impl Into<String>) -> Self {
+        self.attributes.data_content_type = Some(media_type.into().into());
+        self
+    }
+
+    /// An extension attribute: its name is of `a` to `z` and `0` to `9`, 20 of them at most.
+    pub fn with_extension(mut self, name: impl Into<String>, value: impl Into<AttributeValue>) -> Self {
+        self.attributes.extensions.insert(name.into().into(), value.into());
         self
     }
 
@@ -94,8 +153,8 @@ impl EventBuilder {
     /// # Errors
     ///
     /// [`InvalidEvent`](crate::ErrorKind::InvalidEvent), naming the field and the rule it breaks.
-    pub fn build(self) -> Result<Event> {
-        let invalid = |field, rule: &str| Err(Error::invalid_field(OPERATION, field, rule));
+    pub fn build(mut self) -> Result<Event> {
+        let invalid = |field: &str, rule: &str| Err(Error::invalid_field(OPERATION, field, rule));
         if self.foreign {
             if self.event_type.is_empty() {
                 return invalid("event_type", "must not be empty");
@@ -115,15 +174,24 @@ impl EventBuilder {
                     Error::invalid_field(OPERATION, "timestamp", "its year in UTC is outside 0 to 9999")
                 })?,
         };
-        let payload = self.payload.transpose()?.unwrap_or_else(empty_object);
-        if !payload.get().starts_with('{') {
+        let payload = self.payload.transpose()?.unwrap_or_else(Payload::empty_object);
+        if !self.any_payload && !payload.is_object() {
             return invalid("payload", "must be a JSON object");
+        }
+        if let Some(rule) = limits::broken_depth_rule(payload.json.get().as_bytes()) {
+            return invalid("payload", &rule);
         }
         if self.id.as_deref() == Some("") {
             return invalid("id", "must not be empty");
         }
         if let Some(rule) = self.headers.broken_rule() {
             return invalid("headers", &rule);
+        }
+        if let Some((field, rule)) = cloudevents::broken_attribute_rule(&self.attributes) {
+            return invalid(&field, &rule);
+        }
+        if self.attributes.data_content_type.as_deref() == implied_content_type(payload.kind) {
+            self.attributes.data_content_type = None;
         }
         Ok(Event {
             version: self.version,
@@ -133,13 +201,21 @@ impl EventBuilder {
             payload,
             id: Some(self.id.unwrap_or_else(new_id).into()),
             headers: self.headers,
+            attributes: self.attributes.boxed(),
         })
     }
 }
 
-/// The payload of an event that carries none.
-pub(crate) fn empty_object() -> Box<RawValue> {
-    RawValue::from_string("{}".to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+fn serialised(payload: impl Serialize) -> Result<Payload> {
+    to_raw_value(&payload).map(Payload::json).map_err(|error| {
+        Error::invalid_field(OPERATION, "payload", "cannot be written as JSON").with_source(error)
+    })
+}
+
+fn parsed(json: String) -> Result<Payload> {
+    RawValue::from_string(json)
+        .map(Payload::json)
+        .map_err(|error| Error::invalid_field(OPERATION, "payload", "is not JSON").with_source(error))
 }
 
 fn new_id() -> String {

@@ -1,13 +1,18 @@
 //! The event: what happened, to whom, when.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use crate::{Error, EventBuilder, Headers, Result};
+use crate::attributes::Attributes;
+use crate::payload::Payload;
+use crate::{AttributeValue, Error, EventBuilder, Headers, PayloadKind, Result};
 
 /// Something that happened, immutable once built.
+///
+/// Two events are equal when they are in every field; payloads are compared as text, so `1.0` and `1` differ.
 ///
 /// ```
 /// use events_core::Event;
@@ -22,15 +27,16 @@ use crate::{Error, EventBuilder, Headers, Result};
 /// assert_eq!(event.payload_as::<Users>()?, users);
 /// # Ok::<(), events_core::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     pub(crate) version: u64,
     pub(crate) event_type: Box<str>,
     pub(crate) source: Box<str>,
     pub(crate) timestamp: OffsetDateTime,
-    pub(crate) payload: Box<RawValue>,
+    pub(crate) payload: Payload,
     pub(crate) id: Option<Box<str>>,
     pub(crate) headers: Headers,
+    pub(crate) attributes: Option<Box<Attributes>>,
 }
 
 impl Event {
@@ -79,9 +85,21 @@ impl Event {
         self.timestamp
     }
 
-    /// The payload as exact JSON text: always an object, spelled as its producer spelled it.
+    /// The payload as exact JSON text, spelled as its producer spelled it.
+    ///
+    /// An object, unless a CloudEvent carries something else; see [`payload_kind`](Self::payload_kind).
     pub fn payload(&self) -> &str {
-        self.payload.get()
+        self.payload.json.get()
+    }
+
+    /// Whether the payload is JSON, bytes or nothing.
+    pub fn payload_kind(&self) -> PayloadKind {
+        self.payload.kind
+    }
+
+    /// The payload as bytes: bytes as they are, JSON as its text, nothing as no bytes.
+    pub fn payload_bytes(&self) -> Cow<'_, [u8]> {
+        self.payload.to_bytes()
     }
 
     /// The payload as a type of the caller's.
@@ -90,7 +108,7 @@ impl Event {
     ///
     /// [`InvalidEvent`](crate::ErrorKind::InvalidEvent) when the payload does not fit `T`.
     pub fn payload_as<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_str(self.payload.get()).map_err(|error| {
+        serde_json::from_str(self.payload()).map_err(|error| {
             Error::invalid_field(
                 "read payload",
                 "payload",
@@ -108,6 +126,37 @@ impl Event {
     /// The event's own id, by which consumers can tell a repetition; absent on events of producers that set none.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
+    }
+
+    /// The thing the event is about, within its source: the CloudEvents attribute `subject`.
+    pub fn subject(&self) -> Option<&str> {
+        self.attributes.as_ref()?.subject.as_deref()
+    }
+
+    /// The URI of the payload's schema: the CloudEvents attribute `dataschema`.
+    pub fn data_schema(&self) -> Option<&str> {
+        self.attributes.as_ref()?.data_schema.as_deref()
+    }
+
+    /// The media type of the payload: the CloudEvents attribute `datacontenttype`.
+    ///
+    /// Where the producer named none: `application/json` for JSON, `application/octet-stream` for bytes.
+    pub fn data_content_type(&self) -> Option<&str> {
+        let named = self.attributes.as_ref().and_then(|attributes| attributes.data_content_type.as_deref());
+        named.or(implied_content_type(self.payload.kind))
+    }
+
+    /// An extension attribute of CloudEvents.
+    ///
+    /// Trace context and the schema version travel as extensions and are headers and [`version`](Self::version) here.
+    pub fn extension(&self, name: &str) -> Option<&AttributeValue> {
+        self.attributes.as_ref()?.extensions.get(name)
+    }
+
+    /// Every extension attribute, in the order of the names.
+    pub fn extensions(&self) -> impl Iterator<Item = (&str, &AttributeValue)> {
+        let extensions = self.attributes.iter().flat_map(|attributes| &attributes.extensions);
+        extensions.map(|(name, value)| (&**name, value))
     }
 
     /// What travels beside the JSON.
@@ -139,16 +188,12 @@ impl Event {
     }
 }
 
-impl PartialEq for Event {
-    /// Equal in every field; payloads are compared as text, so `1.0` and `1` differ.
-    fn eq(&self, other: &Self) -> bool {
-        self.version == other.version
-            && self.event_type == other.event_type
-            && self.source == other.source
-            && self.timestamp == other.timestamp
-            && self.payload.get() == other.payload.get()
-            && self.id == other.id
-            && self.headers == other.headers
+/// The media type of a payload whose producer names none.
+pub(crate) fn implied_content_type(kind: PayloadKind) -> Option<&'static str> {
+    match kind {
+        PayloadKind::Json => Some("application/json"),
+        PayloadKind::Bytes => Some("application/octet-stream"),
+        PayloadKind::Absent => None,
     }
 }
 

@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, btree_map};
 
 /// Names the wire keeps for itself: the body's field, and the attributes some brokers carry for filtering.
-const RESERVED: [&str; 6] = ["event", "event_type", "source", "event_id", "version", "content_type"];
+const RESERVED: [&str; 7] =
+    ["event", "__data__", "event_type", "source", "event_id", "version", "content_type"];
+
+/// How the names of CloudEvents attributes begin where they travel as fields.
+pub(crate) const ATTRIBUTE_PREFIX: &str = "ce_";
 
 /// Text headers of an event, ordered by name, each name once.
 ///
 /// They are stream fields on Redis and message attributes on SNS/SQS.
-/// An empty value is kept; an empty name, a control character in a name and the names
-/// `event`, `event_type`, `source`, `event_id`, `version` and `content_type` are refused when an event is built.
+/// An empty value is kept; an empty name, a control character in a name, the names `event`, `__data__`, `event_type`,
+/// `source`, `event_id`, `version` and `content_type`, and names that begin with `ce_` are refused when an event is built.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(BTreeMap<String, String>);
 
@@ -27,6 +31,11 @@ impl Headers {
     /// Sets a header and returns the value it replaces.
     pub fn insert(&mut self, name: impl Into<String>, value: impl Into<String>) -> Option<String> {
         self.0.insert(name.into(), value.into())
+    }
+
+    /// Takes a header away and returns its value.
+    pub fn remove(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name)
     }
 
     /// How many headers there are.
@@ -51,7 +60,7 @@ impl Headers {
                 Some("a header needs a name".to_owned())
             } else if name.chars().any(char::is_control) {
                 Some(format!("the name {name:?} has a control character"))
-            } else if RESERVED.contains(&name.as_str()) {
+            } else if RESERVED.contains(&name.as_str()) || name.starts_with(ATTRIBUTE_PREFIX) {
                 Some(format!("the name `{name}` is reserved for the wire format"))
             } else {
                 None

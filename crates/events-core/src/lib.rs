@@ -2,10 +2,12 @@
 
 #![doc = include_str!("../README.md")]
 
+mod attributes;
 mod builder;
 mod event;
 mod event_type;
 mod headers;
+mod payload;
 mod timestamp;
 pub mod wire;
 
@@ -31,6 +33,7 @@ mod secret;
 
 pub use ack_all::{AckReport, ack_all, release_all};
 pub use admin::{EventAdmin, Record};
+pub use attributes::AttributeValue;
 pub use builder::EventBuilder;
 pub use capabilities::{Capabilities, DEFAULT_MAX_EVENT_BYTES};
 pub use consumer::{EventConsumer, EventConsumerExt};
@@ -42,6 +45,7 @@ pub use extend_all::extend_all;
 pub use headers::Headers;
 pub use message_id::MessageId;
 pub use options::{ConsumerOptions, StartFrom};
+pub use payload::PayloadKind;
 pub use publisher::{EventPublisher, EventPublisherExt};
 pub use report::PublishReport;
 pub use retention::{HeldBy, Retention, TrimReport};

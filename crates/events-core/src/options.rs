@@ -8,6 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::wire::Encoding;
 use crate::{Error, ErrorKind, MessageId, Result, timestamp};
 
 /// How a consumer joins its group.
@@ -20,6 +21,7 @@ pub struct ConsumerOptions {
     start_from: StartFrom,
     lease: Option<Duration>,
     max_deliveries: NonZeroU32,
+    encoding: Option<Encoding>,
 }
 
 impl ConsumerOptions {
@@ -37,6 +39,7 @@ impl ConsumerOptions {
             start_from: StartFrom::Earliest,
             lease: None,
             max_deliveries: Self::DEFAULT_MAX_DELIVERIES,
+            encoding: None,
         }
     }
 
@@ -73,6 +76,13 @@ impl ConsumerOptions {
         self
     }
 
+    /// Takes only messages in this encoding; any other becomes a dead letter. Default: whatever encoding a message is in.
+    #[must_use]
+    pub fn with_encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = Some(encoding);
+        self
+    }
+
     /// The consumer group.
     pub fn group(&self) -> &str {
         &self.group
@@ -101,6 +111,11 @@ impl ConsumerOptions {
     /// Attempts before an event is dead-lettered.
     pub fn max_deliveries(&self) -> NonZeroU32 {
         self.max_deliveries
+    }
+
+    /// The only encoding that is expected, if one is.
+    pub fn encoding(&self) -> Option<Encoding> {
+        self.encoding
     }
 
     /// Checks what every backend needs; a backend calls it before anything else.

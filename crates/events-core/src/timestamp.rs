@@ -119,7 +119,7 @@ fn from_number(number: f64) -> Option<OffsetDateTime> {
     in_utc(OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()?)
 }
 
-fn in_utc(timestamp: OffsetDateTime) -> Option<OffsetDateTime> {
+pub(crate) fn in_utc(timestamp: OffsetDateTime) -> Option<OffsetDateTime> {
     timestamp.checked_to_offset(UtcOffset::UTC).filter(|utc| (0..=9999).contains(&utc.year()))
 }
 

@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use events_core::wire::Encoding;
 use events_core::{ConsumerOptions, Result, StartFrom};
 use serde::{Deserialize, Deserializer};
 
@@ -54,6 +55,10 @@ pub struct EventsConfig {
     pub start_from: StartFrom,
     /// The largest event a publisher accepts, in bytes. Default: the backend's own, 1 MiB.
     pub max_event_bytes: Option<NonZeroUsize>,
+    /// How events are written. Default: `adr018`; see [`Encoding`] for the others.
+    pub encoding: Encoding,
+    /// The only encoding consumers take. Default: none, each message is read in the one it is in.
+    pub expected_encoding: Option<Encoding>,
     /// Settings of the backend in memory.
     #[cfg(feature = "memory")]
     pub memory: events_memory::MemoryConfig,
@@ -99,6 +104,8 @@ impl Default for EventsConfig {
             max_deliveries: ConsumerOptions::DEFAULT_MAX_DELIVERIES,
             start_from: StartFrom::Earliest,
             max_event_bytes: None,
+            encoding: Encoding::default(),
+            expected_encoding: None,
             memory: Default::default(),
             sqlite: Default::default(),
             redis: Default::default(),
@@ -126,6 +133,13 @@ impl EventsConfig {
     #[must_use]
     pub fn with_consumer_group(mut self, group: impl Into<String>) -> Self {
         self.consumer_group = Some(group.into());
+        self
+    }
+
+    /// Sets how events are written.
+    #[must_use]
+    pub fn with_encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
         self
     }
 
@@ -167,6 +181,9 @@ impl EventsConfig {
         }
         if let Some(lease) = self.lease {
             options = options.with_lease(lease);
+        }
+        if let Some(encoding) = self.expected_encoding {
+            options = options.with_encoding(encoding);
         }
         options.validate()?;
         Ok(options)

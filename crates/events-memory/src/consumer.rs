@@ -65,7 +65,7 @@ impl MemoryConsumer {
     /// Makes a delivery, or a dead letter of bytes that are no event.
     fn deliver(&self, lent: Lent) -> Option<Delivery> {
         let MemorySettler { cell, member } = &*self.settler;
-        match lent.entry.decode() {
+        match lent.entry.decode(member.options.encoding()) {
             Ok(event) => Some(Delivery::new(DeliveryParts {
                 event,
                 receipt: lent.receipt,

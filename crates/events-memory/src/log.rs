@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use events_core::wire::RawMessage;
+use events_core::wire::{Encoding, RawMessage, decode_expecting};
 use events_core::{Error, ErrorKind, Event, MessageId, Result, StartFrom};
 use time::OffsetDateTime;
 
@@ -18,8 +18,9 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn decode(&self) -> Result<Event> {
-        self.message.decode(self.published_at)
+    pub(crate) fn decode(&self, expected: Option<Encoding>) -> Result<Event> {
+        let fields = self.message.fields.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+        decode_expecting(expected, fields, self.published_at)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use events_core::wire::{RawMessage, encode};
+use events_core::wire::{Encoding, RawMessage};
 use events_core::{
     Capabilities, Error, Event, EventPublisher, MessageId, PublishReport, Result, async_trait,
 };
@@ -15,17 +15,25 @@ use crate::log::message_id;
 #[derive(Debug)]
 pub struct MemoryPublisher {
     cell: Arc<Cell>,
+    encoding: Encoding,
     closed: AtomicBool,
 }
 
 impl MemoryPublisher {
     pub(crate) fn new(cell: Arc<Cell>) -> Self {
-        Self { cell, closed: AtomicBool::new(false) }
+        Self { cell, encoding: Encoding::default(), closed: AtomicBool::new(false) }
+    }
+
+    /// Writes events in this encoding. Default: [`Encoding::Adr018`].
+    #[must_use]
+    pub fn with_encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
+        self
     }
 
     /// The message to store, or why it is refused.
     fn message(&self, event: &Event) -> Result<RawMessage> {
-        let encoded = encode(event);
+        let encoded = self.encoding.encode(event)?;
         let (bytes, limit) = (encoded.counted_bytes(), self.cell.config.max_event_bytes);
         if bytes > limit {
             return Err(Error::too_large("publish", bytes, limit));

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use events_core::ConsumerOptions;
+use events_core::wire::Encoding;
 
 /// As whom a consumer takes part in its group, and by which rules.
 #[derive(Clone, Debug)]
@@ -12,6 +13,8 @@ pub(crate) struct Membership {
     pub(crate) consumer: String,
     pub(crate) lease: Duration,
     pub(crate) max_deliveries: NonZeroU32,
+    /// The only one expected, if one is.
+    pub(crate) encoding: Option<Encoding>,
 }
 
 impl Membership {
@@ -21,6 +24,7 @@ impl Membership {
             consumer: options.consumer_name().to_owned(),
             lease: options.lease(),
             max_deliveries: options.max_deliveries(),
+            encoding: options.encoding(),
         }
     }
 

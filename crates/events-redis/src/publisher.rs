@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use events_core::wire::{self, BODY_FIELD};
+use events_core::wire::{Encoded, Encoding};
 use events_core::{
     Capabilities, Error, ErrorKind, Event, EventPublisher, MessageId, PublishReport, Result, async_trait,
 };
@@ -48,6 +48,7 @@ pub struct RedisPublisher {
     /// Where single events meet.
     gate: Gate,
     capabilities: Capabilities,
+    encoding: Encoding,
     closed: AtomicBool,
     /// Read while events are on their way; closing writes.
     busy: RwLock<()>,
@@ -108,6 +109,7 @@ impl RedisPublisher {
             client,
             janitor,
             capabilities: capabilities(config),
+            encoding: Encoding::default(),
             closed: AtomicBool::new(false),
             busy: RwLock::new(()),
             room: Semaphore::new(units as usize),
@@ -116,15 +118,19 @@ impl RedisPublisher {
         })
     }
 
+    /// Writes events in this encoding. Default: [`Encoding::Adr018`].
+    #[must_use]
+    pub fn with_encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
+        self
+    }
+
     /// Sends one event, together with others if there are any.
     async fn send_single(&self, event: &Event) -> Result<MessageId> {
-        let encoded = wire::encode(event);
+        let encoded = encode(event, self.encoding, self.capabilities.max_event_bytes)?;
         let bytes = encoded.counted_bytes();
-        if bytes > self.capabilities.max_event_bytes {
-            return Err(Error::too_large("publish", bytes, self.capabilities.max_event_bytes));
-        }
         let Some(_room) = self.room(bytes, 1).await else { return Err(full()) };
-        Ok(self.gate.send(fields(event, encoded), bytes).await?)
+        Ok(self.gate.send(fields(encoded), bytes).await?)
     }
 
     /// Sends one command's worth of events and says of each what became of it.
@@ -169,9 +175,11 @@ impl EventPublisher for RedisPublisher {
         if !events.is_empty() {
             self.client.ask_for_scripts().await;
         }
+        let max_bytes = self.capabilities.max_event_bytes;
+        let chunks = Chunks { events, at: 0, max_bytes, encoding: self.encoding };
         let mut outcomes: Vec<(usize, Result<MessageId>)> = Vec::with_capacity(events.len());
         let mut on_their_way = FuturesOrdered::new();
-        for chunk in (Chunks { events, at: 0, max_bytes: self.capabilities.max_event_bytes }) {
+        for chunk in chunks {
             if on_their_way.len() == COMMANDS_ON_THEIR_WAY {
                 outcomes.extend(on_their_way.next().await.unwrap_or_default());
             }
@@ -209,6 +217,7 @@ struct Chunks<'e> {
     events: &'e [Event],
     at: usize,
     max_bytes: usize,
+    encoding: Encoding,
 }
 
 impl Iterator for Chunks<'_> {
@@ -221,14 +230,13 @@ impl Iterator for Chunks<'_> {
         let mut chunk = Chunk { indexes: Vec::new(), batch: Vec::new(), bytes: 0, refused: Vec::new() };
         while chunk.batch.len() < EVENTS_IN_ONE_COMMAND && chunk.bytes < BYTES_IN_ONE_COMMAND {
             let Some(event) = self.events.get(self.at) else { break };
-            let encoded = wire::encode(event);
-            let bytes = encoded.counted_bytes();
-            if bytes > self.max_bytes {
-                chunk.refused.push((self.at, Error::too_large("publish", bytes, self.max_bytes)));
-            } else {
-                chunk.indexes.push(self.at);
-                chunk.bytes += bytes;
-                chunk.batch.push(fields(event, encoded));
+            match encode(event, self.encoding, self.max_bytes) {
+                Ok(encoded) => {
+                    chunk.indexes.push(self.at);
+                    chunk.bytes += encoded.counted_bytes();
+                    chunk.batch.push(fields(encoded));
+                }
+                Err(error) => chunk.refused.push((self.at, error)),
             }
             self.at += 1;
         }
@@ -240,9 +248,23 @@ fn full() -> Error {
     Error::new(ErrorKind::Full, "publish", "too many events wait for the server")
 }
 
-fn fields(event: &Event, encoded: wire::Encoded<'_>) -> Fields {
-    let body = (Bytes::from_static(BODY_FIELD.as_bytes()), Bytes::from(encoded.into_body()));
-    let headers = event.headers().iter();
-    let headers = headers.map(|(name, value)| (Bytes::from(name.to_owned()), Bytes::from(value.to_owned())));
-    std::iter::once(body).chain(headers).collect()
+/// An event in its encoding, if the server is to have it.
+fn encode(event: &Event, encoding: Encoding, max_bytes: usize) -> Result<Encoded<'_>> {
+    let encoded = encoding.encode(event)?;
+    match encoded.counted_bytes() {
+        bytes if bytes > max_bytes => Err(Error::too_large("publish", bytes, max_bytes)),
+        _ => Ok(encoded),
+    }
+}
+
+fn fields(encoded: Encoded<'_>) -> Fields {
+    let beside = encoded.beside();
+    let mut fields = Fields::with_capacity(1 + beside.len());
+    fields.extend(beside.map(|(name, value)| (Bytes::from(name.to_owned()), Bytes::from(value.to_owned()))));
+    let name = Bytes::from_static(encoded.body_field().as_bytes());
+    if let Some(body) = encoded.into_body() {
+        // Where whoever looks at the stream finds it.
+        fields.insert(0, (name, Bytes::from(body)));
+    }
+    fields
 }

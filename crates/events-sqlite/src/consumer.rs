@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use events_core::wire::Encoding;
 use events_core::{
     Capabilities, ConsumerOptions, DeadLetterReason, Delivery, DeliveryParts, Error, EventConsumer, Receipt,
     Result,
@@ -35,6 +36,8 @@ const ERROR_PAUSE: Duration = Duration::from_secs(1);
 pub struct SqliteConsumer {
     database: Arc<Database>,
     terms: Arc<Terms>,
+    /// The only one expected, if one is.
+    encoding: Option<Encoding>,
     shelf: Arc<Shelf>,
     settler: Arc<SqliteSettler>,
     closed: bool,
@@ -79,7 +82,8 @@ impl SqliteConsumer {
             max_deliveries: terms.max_deliveries,
         });
         let shelf = Arc::new(Shelf::new(membership, options.lease()));
-        Ok(Self { database, terms, shelf, settler, closed: false })
+        let encoding = options.encoding();
+        Ok(Self { database, terms, encoding, shelf, settler, closed: false })
     }
 
     /// Asks the database once; says besides whether asking again at once may bring more.
@@ -89,7 +93,7 @@ impl SqliteConsumer {
             self.claim(max);
             self.shelf.landed().await?;
         }
-        let spoiled = self.shelf.decode();
+        let spoiled = self.shelf.decode(self.encoding);
         let buried = if spoiled.is_empty() { Ok(()) } else { self.bury(spoiled).await };
         if !self.shelf.is_fresh(since) {
             let shelf = Arc::clone(&self.shelf);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use events_core::wire::encode;
+use events_core::wire::Encoding;
 use events_core::{Capabilities, Error, ErrorKind, Event, EventPublisher, MessageId, PublishReport, Result};
 
 use crate::clock;
@@ -24,6 +24,7 @@ const MOST_BYTES: usize = 4 * 1024 * 1024;
 pub struct SqlitePublisher {
     database: Arc<Database>,
     stream: Arc<str>,
+    encoding: Encoding,
     closed: AtomicBool,
 }
 
@@ -44,7 +45,14 @@ impl SqlitePublisher {
         const OPERATION: &str = "open publisher";
         let stream = checked_stream(OPERATION, stream_key.as_ref())?;
         let database = Database::open(config, OPERATION).await?;
-        Ok(Self { database, stream, closed: AtomicBool::new(false) })
+        Ok(Self { database, stream, encoding: Encoding::default(), closed: AtomicBool::new(false) })
+    }
+
+    /// Writes events in this encoding. Default: [`Encoding::Adr018`].
+    #[must_use]
+    pub fn with_encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
+        self
     }
 
     /// Sends what was collected to the writing thread and waits for its ids.
@@ -103,7 +111,13 @@ impl EventPublisher for SqlitePublisher {
         outcomes.resize_with(events.len(), || None);
         let mut pieces = VecDeque::from([Piece::default()]);
         for (place, event) in events.iter().enumerate() {
-            let encoded = encode(event);
+            let encoded = match self.encoding.encode(event) {
+                Ok(encoded) => encoded,
+                Err(error) => {
+                    outcomes[place] = Some(Err(error));
+                    continue;
+                }
+            };
             let bytes = encoded.counted_bytes();
             if bytes > limit {
                 outcomes[place] = Some(Err(Error::too_large("publish", bytes, limit)));

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use events_core::wire::Encoding;
 use events_core::{Error, Event};
 use rusqlite::Connection;
 use tokio::sync::Notify;
@@ -137,11 +138,11 @@ impl Shelf {
     }
 
     /// Decodes what was claimed and returns what of it is no event.
-    pub(crate) fn decode(&self) -> Vec<(Held, String)> {
+    pub(crate) fn decode(&self, expected: Option<Encoding>) -> Vec<(Held, String)> {
         let mut state = self.state();
         for Claimed { seq, attempt, published_at, stored } in std::mem::take(&mut state.claimed) {
             let held = Held { seq, attempt };
-            match stored.decode(published_at) {
+            match stored.decode(expected, published_at) {
                 Ok(event) => state.ready.push_back(Ready { held, published_at, event }),
                 Err(error) => state.spoiled.push((held, error)),
             }

@@ -4,15 +4,14 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use events_core::wire::encode;
 use events_core::{ErrorKind, Event, EventBuilder};
 use time::macros::datetime;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::scene::{
-    DEADLINE, Scene, Waiting, ack, expect_nothing, groups_offered, ids, numbered, numbers, publish_all,
-    receive, receive_once, receive_one,
+    DEADLINE, Scene, Waiting, ack, counted_bytes, expect_nothing, groups_offered, ids, numbered, numbers,
+    publish_all, receive, receive_once, receive_one,
 };
 use crate::{Harness, Shown};
 
@@ -81,7 +80,7 @@ pub async fn takes_the_largest_event_and_refuses_one_byte_more(harness: &dyn Har
     let limit = publisher.capabilities().max_event_bytes;
     let empty = Event::builder("a.b", "s").build().expect("the event is valid");
     let events = [sized(limit + 1), empty, sized(limit)];
-    assert_eq!(encode(&events[2]).counted_bytes(), limit, "the case builds what it says");
+    assert_eq!(counted_bytes(&events[2]), limit, "the case builds what it says");
 
     let report = publisher.publish_batch(&events).await.expect("the batch is sent");
     let failed: Vec<_> =
@@ -106,7 +105,7 @@ fn sized(bytes: usize) -> Event {
             .with_header("x-header", "value")
             .with_payload(serde_json::json!({ "padding": "x".repeat(padding) }))
     };
-    let frame = builder(0).build().map(|event| encode(&event).counted_bytes()).expect("the event is valid");
+    let frame = builder(0).build().map(|event| counted_bytes(&event)).expect("the event is valid");
     builder(bytes - frame).build().expect("the event is valid")
 }
 

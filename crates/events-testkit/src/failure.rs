@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use events_core::wire::{RawMessage, encode};
+use events_core::wire::RawMessage;
 use events_core::{ConsumerOptions, DeadLetterReason, Delivery, MessageId};
 
 use crate::scene::{
-    BATCH, Scene, ack, dead_letters, expect_nothing, number, number_of, numbered, poll_times, receive,
-    receive_once, receive_one,
+    BATCH, Scene, ack, dead_letters, encoded, expect_nothing, number, number_of, numbered, poll_times,
+    receive, receive_once, receive_one,
 };
 use crate::{Fault, Harness, Shown};
 
@@ -55,7 +55,7 @@ pub async fn dead_letters_after_max_deliveries(harness: &dyn Harness) -> Shown {
         assert_eq!(letter.detail.as_deref(), Some(detail));
         assert_eq!(letter.attempts, attempts);
         assert_eq!(letter.origin_id, published[at]);
-        assert_eq!(letter.message, RawMessage::from(&encode(&events[at])));
+        assert_eq!(letter.message, encoded(&events[at]));
         assert_eq!((&*letter.stream, &*letter.group, &*letter.consumer), (&*scene.stream, "g", &*name));
         let (Some(first), Some(last)) = (letter.first_delivered_at, letter.last_delivered_at) else {
             panic!("every attempt ended with a word, so when it was is known: {letter:?}")

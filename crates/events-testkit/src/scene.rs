@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use events_core::wire::{Encoding, RawMessage};
 use events_core::{
     ConsumerOptions, DeadLetter, Delivery, ErrorKind, Event, EventAdmin, EventConsumer, EventPublisher,
     MessageId, Result,
@@ -278,4 +279,14 @@ pub(crate) async fn ack_what_can_be(deliveries: Vec<Delivery>) -> usize {
         assert!(error.is_transient(), "acknowledging fails for good: {error:?}");
     }
     report.acked
+}
+
+/// The message an event becomes in the default encoding.
+pub(crate) fn encoded(event: &Event) -> RawMessage {
+    RawMessage::from(&Encoding::Adr018.encode(event).expect("the event can be encoded"))
+}
+
+/// What the event counts towards the limits of a backend.
+pub(crate) fn counted_bytes(event: &Event) -> usize {
+    Encoding::Adr018.encode(event).expect("the event can be encoded").counted_bytes()
 }

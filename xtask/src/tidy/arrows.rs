@@ -23,6 +23,10 @@ const FOR_RUNTIME_TESTS: &[&str] =
 const FOR_PROGRAMS: &[&str] =
     &["events-core", "events-factory", "events-runtime", "events-telemetry", "events-terminal"];
 
+/// The command line also makes documents of what services say about their events.
+const FOR_CLI: &[&str] =
+    &["events-core", "events-factory", "events-runtime", "events-schema", "events-terminal"];
+
 /// Whole-system tests see the system from outside.
 const FOR_SYSTEM_TESTS: &[&str] =
     &["events-core", "events-factory", "events-runtime", "events-testkit", "test-servers"];
@@ -38,12 +42,13 @@ const ARROWS: &[Rule] = &[
     ("events-redis", &["events-core"], FOR_TESTS),
     ("events-aws", &["events-core"], FOR_TESTS),
     ("events-factory", FOR_FACTORY, FOR_TESTS),
-    ("events-runtime", &["events-core"], FOR_RUNTIME_TESTS),
+    ("events-schema", &["events-core"], &[]),
+    ("events-runtime", &["events-core", "events-schema"], FOR_RUNTIME_TESTS),
     ("events-testkit", &["events-core"], &[]),
     ("events-telemetry", &["events-core"], &["events-memory"]),
     ("events-terminal", &["events-core", "events-factory"], FOR_TESTS),
     ("event-log-sink", FOR_PROGRAMS, FOR_TESTS),
-    ("events-cli", FOR_PROGRAMS, FOR_TESTS),
+    ("events-cli", FOR_CLI, FOR_TESTS),
     ("events-system-tests", FOR_SYSTEM_TESTS, FOR_TESTS),
     ("events-bench", FOR_BENCH, &[]),
     ("events-instructions", &["events-core", "events-memory"], &[]),

@@ -83,7 +83,9 @@ impl Harness for SqsHarness {
     }
 
     fn can_hold(&self, message: &RawMessage) -> bool {
-        message.body().is_some_and(|body| std::str::from_utf8(body).is_ok())
+        // What FastStream sends is in a field of another name, and a message of SQS has but one body.
+        let body = message.fields.iter().find(|(name, _)| name == b"event");
+        body.is_some_and(|(_, body)| std::str::from_utf8(body).is_ok())
     }
 
     async fn cause(&self, _: Fault<'_>) -> bool {

@@ -1,73 +1,104 @@
-//! Named byte fields: an event taken apart for a broker, and put together again.
+//! Named byte fields: what an event is taken apart into for a broker, and what is found there.
+
+use std::borrow::Cow;
 
 use time::OffsetDateTime;
 
-use super::{BODY_FIELD, json};
+use super::{BODY_FIELD, FASTSTREAM_FIELD, decode, limits};
+use crate::headers::ATTRIBUTE_PREFIX;
 use crate::{Error, ErrorKind, Event, Headers, Result};
 
-/// An event in its wire form: the JSON body, and its headers as further fields.
+/// What errors of encoding say was being done.
+pub(super) const ENCODE: &str = "encode event";
+
+/// A field beside the body.
+pub(super) type Field<'e> = (Cow<'e, str>, Cow<'e, str>);
+
+/// An event in its wire form: a body, and further fields beside it.
 #[derive(Debug)]
 pub struct Encoded<'e> {
-    body: Vec<u8>,
-    headers: &'e Headers,
+    body_field: &'static str,
+    body: Option<Vec<u8>>,
+    beside: Vec<Field<'e>>,
 }
 
-/// Encodes an event.
-pub fn encode(event: &Event) -> Encoded<'_> {
-    Encoded { body: json::encode(event), headers: &event.headers }
-}
-
-impl Encoded<'_> {
-    /// The JSON body.
-    pub fn body(&self) -> &[u8] {
-        &self.body
+impl<'e> Encoded<'e> {
+    /// A body, and the event's headers as they are.
+    pub(super) fn with_headers(
+        body: Vec<u8>,
+        headers: impl Iterator<Item = (&'e str, &'e str)>,
+    ) -> Result<Self> {
+        let mut beside = Vec::new();
+        push_headers(&mut beside, headers)?;
+        Ok(Self { body_field: BODY_FIELD, body: Some(body), beside })
     }
 
-    /// The JSON body, without a copy.
-    pub fn into_body(self) -> Vec<u8> {
+    /// Fields that were put together with [`push_headers`].
+    pub(super) fn with_fields(body: Option<Vec<u8>>, beside: Vec<Field<'e>>) -> Self {
+        Self { body_field: BODY_FIELD, body, beside }
+    }
+
+    /// What FastStream sends, in the one field it knows.
+    pub(super) fn for_faststream(data: Vec<u8>) -> Self {
+        Self { body_field: FASTSTREAM_FIELD, body: Some(data), beside: Vec::new() }
+    }
+
+    pub(super) fn check_limits(&self) -> Result<()> {
+        limits::check_size(ENCODE, self.counted_bytes())?;
+        limits::check_count(ENCODE, self.beside.len())
+    }
+
+    /// The body; `None` for an event without data in the binary mode of CloudEvents.
+    pub fn body(&self) -> Option<&[u8]> {
+        self.body.as_deref()
+    }
+
+    /// The field the body is in.
+    pub fn body_field(&self) -> &'static str {
+        self.body_field
+    }
+
+    /// The fields beside the body.
+    pub fn beside(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.beside.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// The body, without a copy.
+    pub fn into_body(self) -> Option<Vec<u8>> {
         self.body
     }
 
     /// Every field, the body first.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        std::iter::once((BODY_FIELD, self.body.as_slice()))
-            .chain(self.headers.iter().map(|(name, value)| (name, value.as_bytes())))
+        let body = self.body().map(|body| (self.body_field, body));
+        body.into_iter().chain(self.beside().map(|(name, value)| (name, value.as_bytes())))
     }
 
-    /// What counts towards [`max_event_bytes`](crate::Capabilities::max_event_bytes): the body, and names and values of headers.
+    /// What counts towards [`max_event_bytes`](crate::Capabilities::max_event_bytes): the body, and names and values of the
+    /// fields beside it.
     pub fn counted_bytes(&self) -> usize {
-        self.body.len() + self.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+        self.body.as_ref().map_or(0, Vec::len)
+            + self.beside().map(|(name, value)| name.len() + value.len()).sum::<usize>()
     }
 }
 
-/// Decodes the fields of one message.
-///
-/// `published_at` stands in for the timestamp of a producer that sent none: the broker's time of publication, so that
-/// every delivery of the event says the same.
-/// Header names and values that are not UTF-8 are read with replacement characters rather than lost.
-///
-/// # Errors
-///
-/// [`InvalidEvent`](ErrorKind::InvalidEvent) when there is no body, or the body is no event.
-pub fn decode<'a>(
-    fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
-    published_at: OffsetDateTime,
-) -> Result<Event> {
-    let mut body = None;
-    let mut headers = Headers::new();
-    for (name, value) in fields {
-        if name == BODY_FIELD.as_bytes() {
-            body = Some(value);
-        } else {
-            headers.insert(String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+/// Adds headers as fields; refuses names that mean something else to a reader. Only an event that was read can have one.
+pub(super) fn push_headers<'e>(
+    fields: &mut Vec<Field<'e>>,
+    headers: impl Iterator<Item = (&'e str, &'e str)>,
+) -> Result<()> {
+    for (name, value) in headers {
+        if name == BODY_FIELD || name == FASTSTREAM_FIELD || name.starts_with(ATTRIBUTE_PREFIX) {
+            return Err(cannot_carry(format_args!("a header named `{name}`")));
         }
+        fields.push((Cow::Borrowed(name), Cow::Borrowed(value)));
     }
-    let body = body.ok_or_else(|| {
-        Error::new(ErrorKind::InvalidEvent, "decode event", format!("there is no field `{BODY_FIELD}`"))
-    })?;
-    let mut event = json::decode(body, published_at)?;
-    event.headers = headers;
-    Ok(event)
+    Ok(())
+}
+
+/// The error of an event that has what the configured encoding has no place for.
+pub(super) fn cannot_carry(what: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::InvalidEvent, ENCODE, format!("the configured encoding cannot carry {what}"))
 }
 
 /// A message as it lies at the broker, whether or not it is an event.
@@ -85,8 +116,11 @@ impl RawMessage {
 
     /// The body, if there is one.
     pub fn body(&self) -> Option<&[u8]> {
-        let body = |(name, _): &&(Vec<u8>, Vec<u8>)| name == BODY_FIELD.as_bytes();
-        self.fields.iter().rev().find(body).map(|(_, value)| value.as_slice())
+        let of = |wanted: &str| {
+            let named = |(name, _): &&(Vec<u8>, Vec<u8>)| name == wanted.as_bytes();
+            self.fields.iter().rev().find(named).map(|(_, value)| value.as_slice())
+        };
+        of(BODY_FIELD).or_else(|| of(FASTSTREAM_FIELD))
     }
 
     /// Decodes the message; see [`decode`].
@@ -104,4 +138,9 @@ impl From<&Encoded<'_>> for RawMessage {
         let owned = |(name, value): (&str, &[u8])| (name.as_bytes().to_vec(), value.to_vec());
         Self { fields: encoded.fields().map(owned).collect() }
     }
+}
+
+/// Header bytes as text: what is not UTF-8 is read with replacement characters rather than lost.
+pub(super) fn insert_lossy(headers: &mut Headers, name: &[u8], value: &[u8]) {
+    headers.insert(String::from_utf8_lossy(name), String::from_utf8_lossy(value));
 }

@@ -1,6 +1,6 @@
 //! The bytes of the Python services decode, decode leniently or are refused, as they do there.
 
-use events_core::wire::RawMessage;
+use events_core::wire::{Encoding, RawMessage};
 use events_core::{ErrorKind, Event};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -101,7 +101,7 @@ fn what_python_refuses_is_refused() {
 fn big_integers_and_the_spelling_of_numbers_survive() {
     let payload = r#"{"big":123456789012345678901234567890,"odd":9007199254740993,"f":1.0,"e":1e2,"z":-0}"#;
     let event = Event::builder("a.b", "s").with_payload_json(payload).build().unwrap();
-    let body = events_core::wire::encode(&event).into_body();
+    let body = Encoding::Adr018.encode(&event).unwrap().into_body().unwrap();
     let again = RawMessage::from_body(body).decode(PUBLISHED_AT).unwrap();
     assert_eq!(again.payload(), payload);
 }
@@ -115,7 +115,7 @@ fn the_body_has_the_fields_of_the_decision_record_and_the_id_last() {
         .with_version(2)
         .build()
         .unwrap();
-    let body = String::from_utf8(events_core::wire::encode(&event).into_body()).unwrap();
+    let body = String::from_utf8(Encoding::Adr018.encode(&event).unwrap().into_body().unwrap()).unwrap();
     assert_eq!(
         body,
         r#"{"version":2,"event_type":"a.b","source":"s\n\"","timestamp":"2026-02-10T12:00:00.500000Z","payload":{"n":1},"id":"x"}"#

@@ -3,5 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
 
 mod adr018;
+mod cloudevents;
+mod encodings;
+mod faststream;
 mod round_trip;
 mod settling;

@@ -1,15 +1,16 @@
 //! Whatever can be built comes back as it was; whatever cannot be an event is refused without a panic.
 
-use events_core::wire::{self, BODY_FIELD, RawMessage};
+use events_core::wire::{BODY_FIELD, Encoding, MAX_DEPTH, RawMessage};
 use events_core::{ErrorKind, Event};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-const EPOCH: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+pub(crate) const EPOCH: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
-fn payload() -> impl Strategy<Value = Value> {
+/// Any JSON value.
+pub(crate) fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -17,13 +18,16 @@ fn payload() -> impl Strategy<Value = Value> {
         any::<f64>().prop_map(Value::from),
         any::<String>().prop_map(Value::from),
     ];
-    let value = leaf.prop_recursive(4, 32, 6, |inner| {
+    leaf.prop_recursive(4, 32, 6, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..6).prop_map(Value::from),
             btree_map(any::<String>(), inner, 0..6).prop_map(Value::from_iter),
         ]
-    });
-    btree_map(any::<String>(), value, 0..6).prop_map(Value::from_iter)
+    })
+}
+
+fn payload() -> impl Strategy<Value = Value> {
+    btree_map(any::<String>(), json(), 0..6).prop_map(Value::from_iter)
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -51,7 +55,7 @@ fn event() -> impl Strategy<Value = Event> {
 proptest! {
     #[test]
     fn an_event_comes_back_as_it_was(event in event()) {
-        let encoded = wire::encode(&event);
+        let encoded = Encoding::Adr018.encode(&event).unwrap();
         let raw = RawMessage::from(&encoded);
         prop_assert_eq!(raw.decode(EPOCH).unwrap(), event.clone());
         let bytes: usize = raw.fields.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -66,7 +70,7 @@ proptest! {
 
     #[test]
     fn no_damage_to_an_event_makes_the_decoder_panic(event in event(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
-        let mut body = wire::encode(&event).into_body();
+        let mut body = Encoding::Adr018.encode(&event).unwrap().into_body().unwrap();
         let at = at.index(body.len());
         body[at] = byte;
         let refused = RawMessage::from_body(body).decode(EPOCH).map(drop).map_err(|error| error.kind());
@@ -75,18 +79,21 @@ proptest! {
 }
 
 #[test]
-fn deep_nesting_neither_overflows_the_stack_nor_is_refused() {
-    let depth = 200_000;
-    let body = format!(
-        r#"{{"event_type":"a.b","source":"s","extra":{}{},"payload":{{"a":{}{}}}}}"#,
-        "[".repeat(depth),
-        "]".repeat(depth),
-        "[".repeat(depth),
-        "]".repeat(depth)
-    );
-    let event = RawMessage::from_body(body).decode(EPOCH).unwrap();
-    assert_eq!(event.payload().len(), 2 * depth + 6);
-    assert_eq!(event.payload_as::<Value>().unwrap_err().kind(), ErrorKind::InvalidEvent);
+fn deep_nesting_never_overflows_the_stack_and_is_refused_where_it_would_be_a_payload() {
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let decode = |extra: &str, payload: &str| {
+        let body =
+            format!(r#"{{"event_type":"a.b","source":"s","extra":{extra},"payload":{{"a":{payload}}}}}"#);
+        RawMessage::from_body(body).decode(EPOCH)
+    };
+    let event = decode(&nested(200_000), &nested(MAX_DEPTH - 1)).unwrap();
+    event.payload_as::<Value>().unwrap();
+    for depth in [MAX_DEPTH, 200_000] {
+        assert_eq!(decode("1", &nested(depth)).unwrap_err().kind(), ErrorKind::InvalidEvent);
+    }
+    let built =
+        Event::builder("a.b", "s").with_payload_json(format!(r#"{{"a":{}}}"#, nested(MAX_DEPTH))).build();
+    assert_eq!(built.unwrap_err().kind(), ErrorKind::InvalidEvent);
 }
 
 #[test]

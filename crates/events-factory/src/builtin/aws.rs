@@ -21,7 +21,7 @@ impl Backend for Aws {
     }
 
     async fn publisher(&self, target: &Target<'_>) -> Result<Arc<dyn EventPublisher>> {
-        Ok(Arc::new(AwsPublisher::connect(settings(target)).await?))
+        Ok(Arc::new(AwsPublisher::connect(settings(target)).await?.with_encoding(target.config.encoding)?))
     }
 
     async fn consumer(

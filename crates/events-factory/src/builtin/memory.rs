@@ -21,7 +21,7 @@ impl Backend for Memory {
     }
 
     async fn publisher(&self, target: &Target<'_>) -> Result<Arc<dyn EventPublisher>> {
-        Ok(Arc::new(broker(target)?.publisher(target.stream_key)))
+        Ok(Arc::new(broker(target)?.publisher(target.stream_key).with_encoding(target.config.encoding)))
     }
 
     async fn consumer(

@@ -24,7 +24,8 @@ impl Backend for Redis {
     }
 
     async fn publisher(&self, target: &Target<'_>) -> Result<Arc<dyn EventPublisher>> {
-        Ok(Arc::new(RedisPublisher::connect(&settings(target), target.stream_key).await?))
+        let publisher = RedisPublisher::connect(&settings(target), target.stream_key).await?;
+        Ok(Arc::new(publisher.with_encoding(target.config.encoding)))
     }
 
     async fn consumer(

@@ -30,7 +30,8 @@ impl Backend for Sqlite {
     }
 
     async fn publisher(&self, target: &Target<'_>) -> Result<Arc<dyn EventPublisher>> {
-        Ok(Arc::new(SqlitePublisher::open(&settings(target)?, target.stream_key).await?))
+        let publisher = SqlitePublisher::open(&settings(target)?, target.stream_key).await?;
+        Ok(Arc::new(publisher.with_encoding(target.config.encoding)))
     }
 
     async fn consumer(

@@ -47,7 +47,7 @@ impl Reader {
         }
         let fields = entry.fields.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
         let published_at = id.time().unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        match wire::decode(fields, published_at) {
+        match wire::decode_expecting(self.member.encoding, fields, published_at) {
             Ok(event) => Ok(Ready { id, attempt, event, leased: Some(leased) }),
             Err(error) => Err(burial(attempt, DeadLetterReason::Undecodable, Some(in_words(&error)))),
         }

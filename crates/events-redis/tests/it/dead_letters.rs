@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use events_core::wire::RawMessage;
+use events_core::wire::{Encoding, RawMessage};
 use events_core::{DeadLetterReason, EventAdmin, EventConsumer};
 use events_redis::{RedisAdmin, RedisConsumer, RedisPublisher};
 use test_servers::Reply;
@@ -28,7 +28,7 @@ async fn a_dead_letter_lies_beside_its_stream_with_all_that_is_known() {
         assert_eq!(letter.detail.as_deref(), Some("no such customer"));
         assert_eq!((letter.stream.as_str(), letter.group.as_str(), letter.attempts), (stream, GROUP, 1));
         assert_eq!(letter.origin_id, id);
-        assert_eq!(letter.message, RawMessage::from(&events_core::wire::encode(&event)));
+        assert_eq!(letter.message, RawMessage::from(&Encoding::Adr018.encode(&event).unwrap()));
     }
 }
 

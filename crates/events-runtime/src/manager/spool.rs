@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use events_core::{
-    ErrorKind, Event, EventAdmin, EventConsumer, EventPublisher, MessageId, Result, StartFrom, ack_all, wire,
+    ErrorKind, Event, EventAdmin, EventConsumer, EventPublisher, MessageId, Result, StartFrom, ack_all,
+    wire::Encoding,
 };
 
 use super::config::SpoolConfig;
@@ -112,7 +113,8 @@ impl Depth {
 
 /// What an event takes, as the brokers count it.
 pub(crate) fn size(event: &Event) -> u64 {
-    wire::encode(event).counted_bytes() as u64
+    // One that cannot be encoded is refused by the spool and takes nothing.
+    Encoding::default().encode(event).map_or(0, |encoded| encoded.counted_bytes() as u64)
 }
 
 #[derive(Debug)]

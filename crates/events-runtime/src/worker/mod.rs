@@ -26,6 +26,8 @@ mod lanes;
 mod outcomes;
 mod settling;
 mod trace;
+#[cfg(feature = "schema")]
+mod typed;
 
 pub use batch::{BatchDone, BatchError, BatchWorker};
 pub use builder::Worker;

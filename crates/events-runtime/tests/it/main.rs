@@ -16,3 +16,5 @@ mod killing;
 mod order;
 mod stopping;
 mod tracing_context;
+#[cfg(feature = "schema")]
+mod typed;

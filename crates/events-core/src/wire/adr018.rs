@@ -7,25 +7,42 @@ use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
+use super::cloudevents::attributes::{Besides, append_besides};
+use super::cloudevents::structured::take_extension;
+use super::decoder::invalid_json;
+use super::fields::{Encoded, cannot_carry};
 use super::lenient::{Id, Text, Timestamp, Version};
-use crate::builder::empty_object;
+use super::limits;
+use super::text::{write_key, write_number, write_text};
+use crate::attributes::Attributes;
+use crate::event::implied_content_type;
+use crate::payload::Payload;
 use crate::timestamp;
-use crate::{Error, ErrorKind, Event, Headers, Result};
+use crate::{Event, Headers, PayloadKind, Result};
 
 /// Room for the keys, the timestamp, the id and a version of usual length.
 const FRAME_BYTES: usize = 192;
 
+/// The member that holds what the decision record knows nothing of. Python passes over it.
+const BESIDES: &str = "cloudevents";
+
 /// Writes the body to a buffer of its own.
-pub(super) fn encode(event: &Event) -> Vec<u8> {
+pub(super) fn encode(event: &Event) -> Result<Encoded<'_>> {
+    if !event.payload.is_object() {
+        return Err(cannot_carry("a payload that is no JSON object"));
+    }
     let names = event.event_type.len() + event.source.len();
-    let mut out = Vec::with_capacity(FRAME_BYTES + names + event.payload.get().len());
+    let mut out = Vec::with_capacity(FRAME_BYTES + names + event.payload().len());
     append_body(&mut out, event);
-    out
+    Encoded::with_headers(out, event.headers.iter())
 }
 
 /// Appends the event's JSON body to a buffer the caller keeps.
 ///
-/// The fields come in the order Python writes them; `id`, which it does not know, comes last.
+/// The fields come in the order Python writes them; `id`, which it does not know, comes last, and behind it, in a member
+/// `cloudevents`, what else an event that came as a CloudEvent has.
+/// A payload of bytes stands in `payload_base64`, and one that is absent does not stand at all: to be printed, since no
+/// publisher sends such an event in this form.
 pub fn append_body(out: &mut Vec<u8>, event: &Event) {
     out.extend_from_slice(b"{\"version\":");
     write_number(out, event.version);
@@ -35,11 +52,23 @@ pub fn append_body(out: &mut Vec<u8>, event: &Event) {
     write_text(out, &event.source);
     out.extend_from_slice(b",\"timestamp\":\"");
     timestamp::write(out, event.timestamp);
-    out.extend_from_slice(b"\",\"payload\":");
-    out.extend_from_slice(event.payload.get().as_bytes());
+    out.push(b'"');
+    let payload = match event.payload_kind() {
+        PayloadKind::Json => Some("payload"),
+        PayloadKind::Bytes => Some("payload_base64"),
+        PayloadKind::Absent => None,
+    };
+    if let Some(key) = payload {
+        write_key(out, key);
+        out.extend_from_slice(event.payload().as_bytes());
+    }
     if let Some(id) = &event.id {
         out.extend_from_slice(b",\"id\":");
         write_text(out, id);
+    }
+    if let Some(attributes) = &event.attributes {
+        write_key(out, BESIDES);
+        append_besides(out, attributes);
     }
     out.push(b'}');
 }
@@ -49,49 +78,18 @@ pub fn append_timestamp(out: &mut Vec<u8>, timestamp: OffsetDateTime) {
     timestamp::write(out, timestamp);
 }
 
-/// Nearly every version has one digit.
-fn write_number(out: &mut Vec<u8>, number: u64) {
-    match u8::try_from(number) {
-        Ok(digit @ 0..=9) => out.push(b'0' + digit),
-        _ => write_json(out, &number),
-    }
-}
-
-/// Nearly every name and id needs no escape, and then it is copied in one go.
-fn write_text(out: &mut Vec<u8>, text: &str) {
-    // Looking at every byte, come what may, lets the compiler look at many at a time.
-    let needs_escape = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    if text.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
-        return write_json(out, text);
-    }
-    out.push(b'"');
-    out.extend_from_slice(text.as_bytes());
-    out.push(b'"');
-}
-
-fn write_json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
-    let written = serde_json::to_writer(&mut *out, value);
-    debug_assert!(written.is_ok(), "writing text or a number to memory cannot fail");
-}
-
 /// Reads a body. What Python accepts is accepted: missing fields take their defaults, unknown ones are passed over,
 /// and of a repeated one the last counts.
-pub(super) fn decode(body: &[u8], published_at: OffsetDateTime) -> Result<Event> {
+pub(super) fn decode(body: &[u8], headers: Headers, published_at: OffsetDateTime) -> Result<Event> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let event = deserializer
-        .deserialize_map(EventVisitor { published_at })
+        .deserialize_map(EventVisitor { headers, published_at })
         .and_then(|event| deserializer.end().map(|()| event));
-    event.map_err(|error| {
-        Error::new(
-            ErrorKind::InvalidEvent,
-            "decode event",
-            format!("the body is no event, at line {} column {}", error.line(), error.column()),
-        )
-        .with_source(error)
-    })
+    event.map_err(|error| invalid_json("body", error))
 }
 
 struct EventVisitor {
+    headers: Headers,
     published_at: OffsetDateTime,
 }
 
@@ -102,9 +100,10 @@ impl<'de> Visitor<'de> for EventVisitor {
         f.write_str("an event object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Event, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> std::result::Result<Event, A::Error> {
         let mut version = 1;
         let (mut event_type, mut source, mut timestamp, mut payload, mut id) = (None, None, None, None, None);
+        let mut attributes = Attributes::default();
         while let Some(Text(key)) = map.next_key()? {
             match &*key {
                 "version" => version = map.next_value::<Version>()?.0,
@@ -113,14 +112,26 @@ impl<'de> Visitor<'de> for EventVisitor {
                 "timestamp" => timestamp = Some(map.next_value::<Timestamp>()?.0),
                 "payload" => payload = Some(map.next_value::<Box<RawValue>>()?),
                 "id" => id = map.next_value::<Id>()?.0,
+                BESIDES => attributes = map.next_value::<Besides>()?.0,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        let payload = payload.unwrap_or_else(empty_object);
-        if !payload.get().starts_with('{') {
+        let payload = payload.map_or_else(Payload::empty_object, Payload::json);
+        if !payload.is_object() {
             return Err(A::Error::custom("`payload` is not a JSON object"));
+        }
+        if let Some(rule) = limits::broken_depth_rule(payload.json.get().as_bytes()) {
+            return Err(A::Error::custom(format_args!("`payload` {rule}")));
+        }
+        // What is said of the event by its own members counts before what came with it.
+        let mut said = 1;
+        for (name, value) in std::mem::take(&mut attributes.extensions) {
+            take_extension(&mut said, &mut self.headers, &mut attributes, &name, value);
+        }
+        if attributes.data_content_type.as_deref() == implied_content_type(payload.kind) {
+            attributes.data_content_type = None;
         }
         Ok(Event {
             version,
@@ -129,7 +140,8 @@ impl<'de> Visitor<'de> for EventVisitor {
             timestamp: timestamp.unwrap_or(self.published_at),
             payload,
             id,
-            headers: Headers::new(),
+            headers: self.headers,
+            attributes: attributes.boxed(),
         })
     }
 }
