@@ -4,6 +4,7 @@
 
 mod broker;
 mod docs;
+mod faststream;
 mod faults;
 mod interrupted;
 mod main_job;

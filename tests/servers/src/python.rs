@@ -39,6 +39,19 @@ impl PythonEnv {
         &self.interpreter
     }
 
+    /// A command that runs `script` with a FastStream that still writes the JSON envelope.
+    ///
+    /// # Errors
+    /// When `cargo xtask integration` has not provided it and `$EVENTS_TEST_OLDER_FASTSTREAM` does not name its first file.
+    pub fn script_with_older_faststream(&self, script: &Path) -> Result<Command> {
+        let first =
+            program::find("EVENTS_TEST_OLDER_FASTSTREAM", &[], "older-faststream/faststream/__init__.py")?;
+        let packages = first.ancestors().nth(2).context("the file is not in a package")?;
+        let mut command = self.script(script);
+        command.env("PYTHONPATH", packages).env("FASTSTREAM_FORMAT", "json");
+        Ok(command)
+    }
+
     /// A command that runs `script`, unbuffered, so that a test sees each line when it is printed.
     #[must_use]
     pub fn script(&self, script: &Path) -> Command {

@@ -36,6 +36,7 @@ pub(crate) struct TestEnv {
     /// Servers of other generations, each with the variable that names it to the tests.
     generations: Vec<(&'static str, Program)>,
     python: Program,
+    older_faststream: Program,
     ministack: Program,
     moto: Program,
 }
@@ -49,11 +50,12 @@ impl TestEnv {
         let _turn = take_turn(&folder)?;
         let redis_server = redis::provide(&folder)?;
         let python = python::provide(&folder)?;
+        let older_faststream = python::older_faststream(&folder, &python)?;
         let generations = generations::provide(&folder, &python)?;
         let ministack = emulators::provide("ministack", "ministack", "EVENTS_TEST_MINISTACK", &python)?;
         let moto = emulators::provide("moto_server", "moto", "EVENTS_TEST_MOTO", &python)?;
         let redis_url = env::var("EVENTS_TEST_REDIS_URL").ok().filter(|url| !url.is_empty());
-        Ok(Self { redis_server, redis_url, generations, python, ministack, moto })
+        Ok(Self { redis_server, redis_url, generations, python, older_faststream, ministack, moto })
     }
 
     /// Hands everything to a test run.
@@ -63,6 +65,7 @@ impl TestEnv {
             command.env(variable, &program.path);
         }
         command.env("EVENTS_TEST_PYTHON", &self.python.path);
+        command.env("EVENTS_TEST_OLDER_FASTSTREAM", &self.older_faststream.path);
         command.env("EVENTS_TEST_MINISTACK", &self.ministack.path);
         command.env("EVENTS_TEST_MOTO", &self.moto.path);
     }
@@ -80,6 +83,7 @@ impl TestEnv {
             self.generations.iter().map(|(_, program)| line("A server of another generation", program)),
         );
         lines.push(line("Python", &self.python));
+        lines.push(line("Python, the older message format", &self.older_faststream));
         lines.push(line("SNS and SQS", &self.ministack));
         lines.push(line("SNS and SQS", &self.moto));
         lines

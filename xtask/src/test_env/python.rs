@@ -43,6 +43,40 @@ pub(super) fn provide(folder: &Path) -> Result<Program> {
     Ok(Program { path: interpreter, version, origin: "virtual environment made now" })
 }
 
+/// The last FastStream that writes the JSON envelope; newer ones read it still, and services that write it are about.
+const OLDER_FASTSTREAM: &str = "faststream==0.6.7";
+
+/// That FastStream, beside the packages of `python` and not among them. It is named by its first file.
+pub(super) fn older_faststream(folder: &Path, python: &Program) -> Result<Program> {
+    let version = OLDER_FASTSTREAM.replace("==", " ");
+    if let Some(path) = env::var_os("EVENTS_TEST_OLDER_FASTSTREAM").filter(|path| !path.is_empty()) {
+        return Ok(Program { path: path.into(), version, origin: "from EVENTS_TEST_OLDER_FASTSTREAM" });
+    }
+    let packages = folder.join("older-faststream");
+    let path = packages.join("faststream/__init__.py");
+    let stamp = packages.join("requirement-installed.txt");
+    if path.is_file() && fs::read_to_string(&stamp).is_ok_and(|installed| installed == OLDER_FASTSTREAM) {
+        return Ok(Program { path, version, origin: "provided by an earlier run" });
+    }
+    command::run(
+        Command::new(&python.path)
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-deps",
+                "--upgrade",
+            ])
+            .arg("--target")
+            .arg(&packages)
+            .arg(OLDER_FASTSTREAM),
+    )?;
+    fs::write(&stamp, OLDER_FASTSTREAM).with_context(|| format!("cannot write {}", stamp.display()))?;
+    Ok(Program { path, version, origin: "installed now" })
+}
+
 /// Makes an empty virtual environment. Debian's Python comes without the means; they are installed then.
 fn create(environment: &Path) -> Result<()> {
     let venv =
