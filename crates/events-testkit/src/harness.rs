@@ -68,6 +68,13 @@ pub trait Harness: Debug + Send + Sync {
     fn not_shown(&self) -> &[(u8, &'static str)] {
         &[]
     }
+
+    /// Numbers of the cases that are not run here because another harness of the same backend runs them, each with the
+    /// reason; such as those that would take minutes on a slow server. The tests of the backend have to show that the
+    /// other harness does run them.
+    fn left_out(&self) -> &[(u8, &'static str)] {
+        &[]
+    }
 }
 
 /// Something that goes wrong at the broker.

@@ -27,9 +27,14 @@ pub fn run<H: Harness>(
     let outcome = runtime.block_on(async {
         let shown = async {
             let harness = harness().await;
+            let reason = |declared: &[(u8, &'static str)]| {
+                declared.iter().find(|(declared, _)| *declared == number).map(|(_, reason)| *reason)
+            };
+            if let Some(reason) = reason(harness.left_out()) {
+                return Err(reason);
+            }
             let shown = case(&harness).await;
-            let declared = harness.not_shown().iter().find(|(declared, _)| *declared == number);
-            (shown, declared.map(|(_, reason)| *reason))
+            Ok((shown, reason(harness.not_shown())))
         };
         tokio::time::timeout(HANG_GUARD, shown).await
     });
@@ -37,14 +42,20 @@ pub fn run<H: Harness>(
     runtime.shutdown_background();
     match outcome {
         Err(_) => panic!("case {number:02} hangs: no end after {HANG_GUARD:?}"),
-        Ok((Shown::Yes, Some(reason))) => {
+        Ok(Err(reason)) => say_left_out(number, reason),
+        Ok(Ok((Shown::Yes, Some(reason)))) => {
             panic!("case {number:02} is declared as not shown ({reason}), but it can be shown")
         }
-        Ok((Shown::NotOffered, None)) => {
+        Ok(Ok((Shown::NotOffered, None))) => {
             panic!("case {number:02} cannot be shown, and `not_shown` does not declare it")
         }
-        Ok((Shown::Yes, None) | (Shown::NotOffered, Some(_))) => {}
+        Ok(Ok((Shown::Yes, None) | (Shown::NotOffered, Some(_)))) => {}
     }
+}
+
+#[expect(clippy::print_stderr, reason = "whoever reads the output of a test is told what it did not do")]
+fn say_left_out(number: u8, reason: &str) {
+    eprintln!("case {number:02} is not run on this server: {reason}");
 }
 
 /// Makes one `#[test]` of every case of the suite, for the harness an async expression makes.

@@ -92,6 +92,17 @@ impl Harness for SqsHarness {
         false
     }
 
+    fn left_out(&self) -> &[(u8, &'static str)] {
+        const MANY: &str =
+            "hundreds of messages, and moto takes milliseconds for each a queue holds, at every call";
+        match self.kind {
+            AwsEmulatorKind::Ministack => &[],
+            AwsEmulatorKind::Moto => {
+                &[(33, MANY), (36, MANY), (45, MANY), (54, MANY), (55, MANY), (60, MANY), (65, MANY)]
+            }
+        }
+    }
+
     fn not_shown(&self) -> &[(u8, &'static str)] {
         &[
             (5, "a queue is one group: groups of their own are queues of their own"),
@@ -117,58 +128,15 @@ mod ministack {
 mod moto {
     use super::{AwsEmulatorKind, SqsHarness};
 
-    /// Makes tests of the cases moto can show. It is without those that need hundreds of messages in time (33, 36, 45, 54,
-    /// 55, 60 and 65), since it takes milliseconds for each message a queue holds, at every call.
-    macro_rules! cases {
-        ($($number:literal $section:ident::$case:ident;)*) => {
-            $(#[test]
-            fn $case() {
-                let harness = async || SqsHarness::start(AwsEmulatorKind::Moto);
-                events_testkit::run($number, harness, events_testkit::$section::$case);
-            })*
-        };
-    }
+    events_testkit::conformance_suite!(SqsHarness::start(AwsEmulatorKind::Moto));
+}
 
-    cases! {
-        1 basics::keeps_every_field;
-        2 basics::keeps_odd_text_and_headers;
-        3 basics::takes_the_largest_event_and_refuses_one_byte_more;
-        4 basics::keeps_streams_apart;
-        5 basics::gives_every_group_everything;
-        6 basics::shares_a_group_between_consumers;
-        7 replay::starts_a_late_group_where_told;
-        7 replay::reads_history_from_any_position;
-        7 replay::peeks_without_taking;
-        8 basics::keeps_the_order_for_one_consumer;
-        9 basics::serves_twenty_streams_at_once;
-        10 settling::acknowledging_removes;
-        11 settling::redelivers_after_nack;
-        12 settling::hides_for_the_delay_of_nack_after;
-        13 settling::settling_late_is_harmless;
-        15 settling::redelivers_a_dropped_delivery;
-        16 settling::acknowledges_only_what_is_named;
-        17 settling::one_failing_ack_leaves_the_others;
-        20 failure::dead_letters_after_max_deliveries;
-        20 failure::keeps_the_last_error_of_a_dead_process;
-        21 failure::dead_letters_when_the_process_dies_each_time;
-        22 failure::loses_nothing_on_the_way_to_the_dead_letters;
-        23 failure::redrives_with_attempts_from_one;
-        24 failure::quarantines_the_undecodable_raw;
-        25 failure::quarantines_the_undecodable_when_reclaiming;
-        26 failure::delivers_a_newer_version;
-        30 recovery::gives_what_a_dead_holder_had_to_another;
-        31 recovery::keeps_what_is_extended;
-        32 recovery::keeps_what_is_prefetched;
-        34 recovery::clears_what_was_trimmed_while_pending;
-        35 recovery::outlives_group_stream_and_data;
-        39 recovery::reaps_dead_consumers_that_own_nothing;
-        50 stopping::finishes_what_is_in_flight;
-        51 stopping::gives_back_what_was_prefetched;
-        52 stopping::dead_letters_nothing_on_shutdown;
-        53 stopping::closes_at_any_moment;
-        56 stopping::loses_nothing_when_a_receive_is_dropped;
-        62 trimming::trims_only_what_nobody_needs;
-        63 bounds::tells_the_truth_about_groups;
-        64 bounds::carries_trace_context;
-    }
+#[tokio::test]
+async fn what_moto_is_spared_ministack_shows() {
+    let (moto, ministack) =
+        (SqsHarness::start(AwsEmulatorKind::Moto), SqsHarness::start(AwsEmulatorKind::Ministack));
+    assert_eq!(ministack.left_out(), []);
+    let nowhere = moto.left_out().iter().map(|(number, _)| *number);
+    let nowhere = nowhere.filter(|number| ministack.not_shown().iter().any(|(other, _)| number == other));
+    assert_eq!(nowhere.collect::<Vec<_>>(), [36], "whose reason holds for both");
 }
