@@ -70,12 +70,3 @@ impl Burial<'_> {
         outcomes
     }
 }
-
-/// The outcome of a single move.
-pub(crate) fn only(mut outcomes: Vec<Result<()>>) -> Result<()> {
-    outcomes.pop().unwrap_or_else(|| Err(no_outcome()))
-}
-
-fn no_outcome() -> Error {
-    Error::new(ErrorKind::Backend, "dead-letter", "the message has no outcome")
-}

@@ -74,14 +74,10 @@ impl SqsConsumer {
             return Err(Error::new(ErrorKind::InvalidConfig, "consumer options", message));
         }
         let queue = Queue::new(clients.clone(), config)?;
-        let asked = queue.traits().await.map(drop);
-        if let Err(error) = asked {
-            let transient = error.is_transient();
-            let error = Error::from(error);
-            if !transient {
-                return Err(error);
-            }
-            warn!(queue = %queue.address.name, %error, "the queue cannot be asked yet");
+        match queue.traits().await {
+            Err(error) if !error.is_transient() => return Err(error.into()),
+            // A service that is away is asked again, and spoken of, by the first receive.
+            _ => {}
         }
         let capabilities =
             capabilities::consuming(config, queue.address.is_fifo(), queue.known_dead_letters().is_some());

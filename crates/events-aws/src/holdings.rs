@@ -188,3 +188,82 @@ impl Holdings {
         self.shelf.retain(|shelved| shelved.held.message.handle != handle);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(60);
+
+    fn shelved(n: usize, group: Option<&str>, received_at: Instant) -> Shelved {
+        let message = Incoming {
+            message_id: format!("m{n}"),
+            handle: format!("h{n}"),
+            body: String::new(),
+            attributes: Vec::new(),
+            receive_count: 1,
+            sent_at: None,
+            first_received_at: None,
+            received_at: time::OffsetDateTime::UNIX_EPOCH,
+            group: group.map(str::to_owned),
+            source_arn: None,
+        };
+        let event = Event::builder("a.b", "s").build().unwrap();
+        let held = Held { message, origin_id: "o".into(), received_at, hidden_until: received_at + LEASE };
+        Shelved { event, held }
+    }
+
+    fn handles(held: &[Held]) -> Vec<&str> {
+        held.iter().map(|held| &*held.message.handle).collect()
+    }
+
+    #[test]
+    fn what_is_shelved_is_extended_from_half_its_lease_on_and_twelve_hours_at_most() {
+        let start = Instant::now();
+        let mut holdings = Holdings::default();
+        holdings.shelve([shelved(1, None, start)]);
+        let fading = |holdings: &Holdings, now: Instant| holdings.fading(now + LEASE / 2, LEASE, now);
+        assert_eq!(fading(&holdings, start + LEASE / 2), []);
+        let later = start + LEASE * 3 / 4;
+        assert_eq!(fading(&holdings, later), [("h1".to_owned(), LEASE)]);
+        // Twelve hours after it was received the message comes again, whatever is done: only what is left is asked for.
+        let nearly = start + limits::VISIBILITY - Duration::from_secs(20);
+        assert_eq!(fading(&holdings, nearly), [("h1".to_owned(), Duration::from_secs(20))]);
+        assert_eq!(fading(&holdings, start + limits::VISIBILITY), []);
+    }
+
+    #[test]
+    fn a_group_waits_for_its_message_in_hand_and_goes_back_with_it() {
+        let now = Instant::now();
+        let mut holdings = Holdings::default();
+        holdings.shelve([1, 2].map(|n| shelved(n, Some("a"), now)));
+        holdings.shelve([shelved(3, Some("b"), now)]);
+        let taken = holdings.take(10, now);
+        let of_group: Vec<_> = taken.iter().map(|(_, receipt)| receipt.handle.as_deref().unwrap()).collect();
+        assert_eq!(of_group, ["h1", "h3"]);
+        holdings.done(&taken[1].1);
+        assert!(holdings.take(10, now).is_empty(), "its group is busy");
+        holdings.failed(&taken[0].1);
+        assert_eq!(handles(&holdings.take_returns()), ["h2"]);
+    }
+
+    #[test]
+    fn a_group_whose_message_in_hand_lost_its_lease_is_given_up() {
+        let start = Instant::now();
+        let mut holdings = Holdings::default();
+        holdings.shelve([shelved(1, Some("a"), start), shelved(2, Some("a"), start + LEASE)]);
+        assert_eq!(holdings.take(10, start).len(), 1);
+        holdings.give_up_expired_groups(start + LEASE);
+        assert_eq!(handles(&holdings.take_returns()), ["h2"]);
+    }
+
+    #[test]
+    fn a_message_that_came_twice_is_on_the_shelf_once_and_gone_when_its_lease_ends() {
+        let now = Instant::now();
+        let mut holdings = Holdings::default();
+        holdings.shelve([shelved(1, None, now), shelved(1, None, now), shelved(2, None, now)]);
+        holdings.lost("h2");
+        assert_eq!(holdings.shelved(), 1);
+        assert!(holdings.take(10, now + LEASE).is_empty());
+    }
+}

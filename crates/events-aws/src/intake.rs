@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use events_core::{ConsumerOptions, DeadLetterReason, Error, Event, Receipt, Result};
+use events_core::{ConsumerOptions, DeadLetterReason, Error, Event, MessageId, Receipt, Result};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::warn;
 
 use crate::batched::Change;
-use crate::burial::{self, Burial};
+use crate::burial::Burial;
 use crate::calls::Outcomes;
 use crate::holdings::{Held, Holdings, Shelved};
-use crate::incoming::Incoming;
+use crate::incoming::{Incoming, Opened};
 use crate::queue::{Queue, Traits};
 use crate::record::Cause;
 
@@ -27,6 +27,12 @@ pub(crate) struct Intake {
     pub(crate) changed: Notify,
     pub(crate) keeper: Notify,
     closed: AtomicBool,
+}
+
+/// What becomes of a message that was received.
+enum Judged {
+    Good(Shelved),
+    Dead(Held, Cause),
 }
 
 impl Intake {
@@ -84,46 +90,39 @@ impl Intake {
         received_at: Instant,
         hidden_until: Instant,
     ) -> Vec<Shelved> {
-        let max_deliveries = self.options.max_deliveries().get();
-        let can_bury = self.queue.known_dead_letters().is_some();
+        let judged: Vec<Judged> =
+            messages.into_iter().map(|message| self.judge(message, received_at, hidden_until)).collect();
+        let dead: Vec<(&Incoming, Cause)> = judged
+            .iter()
+            .filter_map(|judged| match judged {
+                Judged::Good(_) => None,
+                Judged::Dead(held, cause) => Some((&held.message, cause.clone())),
+            })
+            .collect();
+        let burial = Burial { queue: &self.queue, options: &self.options };
+        let mut buried =
+            if dead.is_empty() { Vec::new() } else { Box::pin(burial.bury(&dead)).await }.into_iter();
         let mut stopped: HashSet<String> = HashSet::new();
         let mut behind = Vec::new();
         let mut good = Vec::new();
-        for message in messages {
-            let opened = message.open(self.queue.format, self.options.encoding());
-            let held = |message: Incoming, origin_id| Held { message, origin_id, received_at, hidden_until };
-            let (cause, held) = match opened {
-                Ok(opened) if message.receive_count <= max_deliveries || !can_bury => {
-                    let held = held(message, opened.message_id);
-                    if held.message.group.as_ref().is_some_and(|group| stopped.contains(group)) {
-                        behind.push(held);
-                    } else {
-                        good.push(Shelved { event: opened.event, held });
+        for judged in judged {
+            match judged {
+                Judged::Good(Shelved { held, .. })
+                    if held.message.group.as_ref().is_some_and(|group| stopped.contains(group)) =>
+                {
+                    behind.push(held);
+                }
+                Judged::Good(shelved) => good.push(shelved),
+                Judged::Dead(held, cause) => {
+                    if let Some(Err(error)) = buried.next() {
+                        warn!(
+                            queue = %self.queue.address.name, message = %held.message.message_id,
+                            reason = %cause.reason, %error,
+                            "a message cannot be dead-lettered; it stays in the queue and comes again"
+                        );
+                        stopped.extend(held.message.group);
                     }
-                    continue;
                 }
-                Ok(opened) => {
-                    let attempts = message.receive_count - 1;
-                    let origin_id = opened.message_id.clone();
-                    let cause =
-                        Cause { reason: DeadLetterReason::MaxDeliveries, detail: None, attempts, origin_id };
-                    (cause, held(message, opened.message_id))
-                }
-                Err(error) => {
-                    let origin_id = message.message_id.as_str().into();
-                    let attempts = message.receive_count;
-                    let detail = Some(in_words(&error));
-                    let cause = Cause { reason: DeadLetterReason::Undecodable, detail, attempts, origin_id };
-                    let origin_id = cause.origin_id.clone();
-                    (cause, held(message, origin_id))
-                }
-            };
-            if let Err(error) = self.bury(&held, &cause).await {
-                warn!(
-                    queue = %self.queue.address.name, message = %held.message.message_id, reason = %cause.reason,
-                    %error, "a message cannot be dead-lettered; it stays in the queue and comes again"
-                );
-                stopped.extend(held.message.group.clone());
             }
         }
         if let Err(error) = self.give_back(behind).await {
@@ -132,10 +131,34 @@ impl Intake {
         good
     }
 
-    async fn bury(&self, held: &Held, cause: &Cause) -> Result<()> {
-        let burial = Burial { queue: &self.queue, options: &self.options };
-        let outcomes = Box::pin(burial.bury(&[(&held.message, cause.clone())])).await;
-        burial::only(outcomes)
+    /// Whether a message is to be handed over, or why it is a dead letter.
+    fn judge(&self, message: Incoming, received_at: Instant, hidden_until: Instant) -> Judged {
+        let held = |message, origin_id| Held { message, origin_id, received_at, hidden_until };
+        match message.open(self.queue.format, self.options.encoding()) {
+            Ok(Opened { event, message_id }) => {
+                let last = self.options.max_deliveries().get();
+                if message.receive_count <= last || self.queue.known_dead_letters().is_none() {
+                    return Judged::Good(Shelved { event, held: held(message, message_id) });
+                }
+                let cause = Cause {
+                    reason: DeadLetterReason::MaxDeliveries,
+                    detail: None,
+                    attempts: message.receive_count - 1,
+                    origin_id: message_id.clone(),
+                };
+                Judged::Dead(held(message, message_id), cause)
+            }
+            Err(error) => {
+                let origin_id = MessageId::new(&*message.message_id);
+                let cause = Cause {
+                    reason: DeadLetterReason::Undecodable,
+                    detail: Some(in_words(&error)),
+                    attempts: message.receive_count,
+                    origin_id: origin_id.clone(),
+                };
+                Judged::Dead(held(message, origin_id), cause)
+            }
+        }
     }
 
     /// Extends what is to be handed over next and has waited on the shelf, so that its lease begins when it is.

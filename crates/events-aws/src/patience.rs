@@ -24,9 +24,13 @@ impl Patience {
             let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
             warn!(queue, %error, cause, "receiving fails; it is tried again");
         }
+        tokio::time::sleep(self.next_pause().min(left)).await;
+    }
+
+    fn next_pause(&mut self) -> Duration {
         let pause = FIRST.saturating_mul(1 << self.failures.min(5)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);
-        tokio::time::sleep(pause.min(left)).await;
+        pause
     }
 
     /// A call worked.
@@ -35,5 +39,19 @@ impl Patience {
             info!(queue, "receiving works again");
         }
         self.failures = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_half_a_minute_and_begin_anew_once_a_call_worked() {
+        let mut patience = Patience::default();
+        let pauses: Vec<u64> = (0..7).map(|_| patience.next_pause().as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
+        patience.restored("q");
+        assert_eq!(patience.next_pause(), FIRST);
     }
 }

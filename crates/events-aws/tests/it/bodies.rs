@@ -103,3 +103,22 @@ async fn reads_what_was_recorded_from_two_emulators() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_event_that_merely_looks_like_an_envelope_survives_raw() {
+    let account = Account::at(&shared(AwsEmulatorKind::Ministack).url());
+    let mut config = account.config(&unique("alike"), LEASE).await;
+    config.body_format = BodyFormat::Raw;
+    let inner = r#"{"event_type":"inner.b","source":"s"}"#;
+    let body = serde_json::json!({
+        "event_type": "outer.b", "source": "s", "payload": {},
+        "Type": "Notification", "TopicArn": "arn:aws:sns:r:1:t", "Message": inner,
+    });
+    let url = config.queue_url.clone().expect("a queue is configured");
+    let call = account.sqs.send_message().queue_url(url).message_body(body.to_string());
+    call.send().await.expect("the message is taken");
+    let mut consumer = account.consumer(&config).await;
+    let delivery = receive(&mut consumer, 1).await.remove(0);
+    assert_eq!(delivery.event().event_type(), "outer.b");
+    delivery.ack().await.expect("acknowledging works");
+}

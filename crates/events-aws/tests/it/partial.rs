@@ -38,8 +38,13 @@ fn config(service: &Scripted) -> AwsConfig {
     config
 }
 
-#[tokio::test]
-async fn three_of_ten_fail_with_each_code_and_only_they_are_reported() {
+fn topic(_: &Scripted) -> AwsConfig {
+    let mut config = AwsConfig::topic("arn:aws:sns:us-east-1:1:t");
+    config.concurrency = NonZeroUsize::MIN;
+    config
+}
+
+async fn three_of_ten_fail_with_each_code(target: fn(&Scripted) -> AwsConfig) {
     for (code, sender_fault, kind, transient) in [
         ("InternalError", false, ErrorKind::Unavailable, true),
         ("ServiceUnavailable", false, ErrorKind::Unavailable, true),
@@ -67,7 +72,7 @@ async fn three_of_ten_fail_with_each_code_and_only_they_are_reported() {
         .await;
         let account = Account::at(&service.url());
         let events: Vec<Event> = (0..10).map(|n| numbered("s", n)).collect();
-        let report = account.publisher(&config(&service)).publish_batch(&events).await.expect("it is sent");
+        let report = account.publisher(&target(&service)).publish_batch(&events).await.expect("it is sent");
         let failures: Vec<_> =
             report.failed().map(|(at, error)| (at, error.kind(), error.is_transient())).collect();
         assert_eq!(failures, [2, 5, 7].map(|at| (at, kind, transient)), "{code}");
@@ -77,6 +82,54 @@ async fn three_of_ten_fail_with_each_code_and_only_they_are_reported() {
             "only what failed is sent again: {calls:?}"
         );
         assert_eq!(calls.len() > 1, transient, "{code} is {calls:?}");
+    }
+}
+
+#[tokio::test]
+async fn three_of_ten_fail_with_each_code_at_a_queue_and_only_they_are_reported() {
+    three_of_ten_fail_with_each_code(config).await;
+}
+
+#[tokio::test]
+async fn three_of_ten_fail_with_each_code_at_a_topic_and_only_they_are_reported() {
+    three_of_ten_fail_with_each_code(topic).await;
+}
+
+#[tokio::test]
+async fn what_aws_would_refuse_is_an_outcome_of_its_own_and_is_never_sent() {
+    for target in [config, topic] {
+        let numbers: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let seen = Arc::clone(&numbers);
+        let service = Scripted::start(move |_, request| {
+            let entries = entries(request);
+            seen.lock().expect("nobody panicked").extend(entries.iter().map(number_in));
+            (200, json!({"Successful": entries.iter().map(sent).collect::<Vec<_>>(), "Failed": []}))
+        })
+        .await;
+        let publisher = Account::at(&service.url()).publisher(&target(&service));
+        let event = |n: usize| {
+            let event = Event::builder("a.b", "s").with_payload_json(format!(r#"{{"n":{n}}}"#));
+            match n {
+                // The attributes count: the body alone would be small enough.
+                1 => event.with_header("x", "v".repeat(publisher.capabilities().max_event_bytes - 100)),
+                3 => event.with_headers((0..6).map(|n| (format!("h{n}"), "v"))),
+                5 => event.with_header("x", "\u{1}"),
+                7 => event.with_header("two words", "v"),
+                9 => event.with_payload_json("{\"n\":9,\"text\":\"\u{ffff}\"}"),
+                _ => event,
+            }
+            .build()
+            .expect("the event is valid")
+        };
+        let events: Vec<Event> = (0..11).map(event).collect();
+        let report = publisher.publish_batch(&events).await.expect("it is sent");
+        let failures: Vec<_> = report.failed().map(|(at, error)| (at, error.kind())).collect();
+        let invalid = ErrorKind::InvalidEvent;
+        assert_eq!(
+            failures,
+            [(1, ErrorKind::TooLarge), (3, invalid), (5, invalid), (7, invalid), (9, invalid)]
+        );
+        assert_eq!(*numbers.lock().expect("nobody panicked"), [0, 2, 4, 6, 8, 10]);
     }
 }
 

@@ -8,10 +8,12 @@ use tokio::io::AsyncBufReadExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::query;
+
 /// Status and body for an operation, such as `SendMessageBatch`, and its JSON.
 type Script = dyn FnMut(&str, &Value) -> (u16, Value) + Send;
 
-/// Speaks the JSON protocol of SQS over HTTP, and answers by a script.
+/// Speaks the JSON protocol of SQS over HTTP, and that of SNS where it is called by it, and answers by a script.
 #[derive(Debug)]
 pub(crate) struct Scripted {
     address: SocketAddr,
@@ -57,9 +59,16 @@ async fn serve(mut connection: TcpStream, script: Arc<Mutex<Script>>) -> Option<
         }
         let mut body = vec![0; length];
         from.read_exact(&mut body).await.ok()?;
-        let request = serde_json::from_slice(&body).ok()?;
+        let is_json = !operation.is_empty();
+        let request = if is_json {
+            serde_json::from_slice(&body).ok()?
+        } else {
+            let form = query::request(std::str::from_utf8(&body).ok()?);
+            operation = form.0;
+            form.1
+        };
         let (status, answer) = script.lock().ok()?(&operation, &request);
-        let answer = answer.to_string();
+        let answer = if is_json { answer.to_string() } else { query::answer(status, &answer) };
         let head = format!(
             "HTTP/1.1 {status} x\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\r\n",
             answer.len()
