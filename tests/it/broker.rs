@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use events_system_tests::{Running, events};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use test_servers::RedisServer;
+use test_servers::{AwsEmulator, AwsEmulatorKind, RedisServer};
 
 /// The stream key of every test: each has its own server or file.
 pub(crate) const STREAM: &str = "system:events";
@@ -23,6 +23,15 @@ pub(crate) fn sqlite() -> (TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", directory.path().join("events.db").display());
     (directory, url)
+}
+
+/// An emulator of AWS of the test's own, and the URL of a queue in it that `events ensure` made.
+pub(crate) fn sqs(name: &str) -> (AwsEmulator, String) {
+    let emulator = AwsEmulator::start(AwsEmulatorKind::Ministack).unwrap();
+    let url = format!("sqs:{}/000000000000/{name}", emulator.url());
+    let ensuring = Running::start(events("ensure", &url, STREAM).unwrap()).unwrap();
+    ensuring.finish().unwrap().success().unwrap();
+    (emulator, url)
 }
 
 /// One event as a line for `events publish`.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use events_system_tests::{Running, sink};
 use rustix::process::Signal;
 
-use crate::broker::{GROUP, STREAM, pending, publish, redis, sqlite, take_until_seen, tally};
+use crate::broker::{GROUP, STREAM, pending, publish, redis, sqlite, sqs, take_until_seen, tally};
 
 /// Enough that a pipe cannot hold them, so that the sink is in the middle of a batch when a test stops taking lines.
 const MANY: usize = 4_000;
@@ -85,10 +85,10 @@ fn a_second_signal_ends_the_sink_at_once() {
 }
 
 /// Kills a sink in the middle of a batch; everything is printed after a restart, and only what was in its hands twice.
-fn sigkill_loses_nothing(url: &str) {
+fn sigkill_loses_nothing(url: &str, lease: &str) {
     publish(url, 0, MANY);
     let batch = 500;
-    let mut first = printing(url, &["--batch", "500", "--lease", "500ms"]);
+    let mut first = printing(url, &["--batch", "500", "--lease", lease]);
     let mut lines = first.take_lines(700).unwrap();
     first.wait_until_stuck().unwrap();
     first.signal(Signal::KILL).unwrap();
@@ -99,7 +99,7 @@ fn sigkill_loses_nothing(url: &str) {
     }
     let seen = lines.len();
 
-    let mut second = printing(url, &["--batch", "500", "--lease", "500ms"]);
+    let mut second = printing(url, &["--batch", "500", "--lease", lease]);
     take_until_seen(&mut second, &mut lines, MANY);
     second.signal(Signal::TERM).unwrap();
     lines.extend(second.finish().unwrap().success().unwrap());
@@ -110,14 +110,20 @@ fn sigkill_loses_nothing(url: &str) {
 #[test]
 fn sigkill_in_the_middle_of_a_batch_loses_nothing_on_redis() {
     let redis = redis();
-    sigkill_loses_nothing(redis.url());
+    sigkill_loses_nothing(redis.url(), "500ms");
     assert_eq!(pending(&redis), 0);
 }
 
 #[test]
 fn sigkill_in_the_middle_of_a_batch_loses_nothing_in_a_file() {
     let (_directory, url) = sqlite();
-    sigkill_loses_nothing(&url);
+    sigkill_loses_nothing(&url, "500ms");
+}
+
+#[test]
+fn sigkill_in_the_middle_of_a_batch_loses_nothing_on_sqs() {
+    let (_emulator, url) = sqs("killed");
+    sigkill_loses_nothing(&url, "5s");
 }
 
 #[test]

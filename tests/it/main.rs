@@ -5,6 +5,7 @@
 mod broker;
 mod docs;
 mod faststream;
+mod ensure;
 mod faults;
 mod interrupted;
 mod main_job;

@@ -121,7 +121,7 @@ async fn send(client: &Client, url: &str, ten: &[Event]) {
     let entry = |(at, event): (usize, &Event)| {
         SendMessageBatchRequestEntry::builder()
             .id(at.to_string())
-            .message_body(String::from_utf8(encode(event).into_body()).unwrap())
+            .message_body(String::from_utf8(body(event)).unwrap())
             .message_attributes("event_type", text(event.event_type()))
             .message_attributes("source", text(event.source()))
             .message_attributes("event_id", text(event.id().unwrap()))

@@ -48,6 +48,12 @@ impl QueueAddress {
     pub(crate) fn is_fifo(&self) -> bool {
         limits::is_fifo(&self.name)
     }
+
+    /// The account, where the URL names one: the digits before the queue's name.
+    pub(crate) fn account(&self) -> Option<&str> {
+        let account = self.url.trim_end_matches('/').rsplit('/').nth(1)?;
+        (!account.is_empty() && account.bytes().all(|byte| byte.is_ascii_digit())).then_some(account)
+    }
 }
 
 /// `us-east-1` of `sqs.us-east-1.amazonaws.com`, and of the older `us-east-1.queue.amazonaws.com`.
@@ -114,6 +120,9 @@ mod tests {
             );
         }
         assert!(QueueAddress::parse("https://h/1/a.fifo").unwrap().is_fifo());
+        let account = |url: &str| QueueAddress::parse(url).unwrap().account().map(ToOwned::to_owned);
+        assert_eq!(account("https://h/123456789012/q/").as_deref(), Some("123456789012"));
+        assert_eq!((account("https://h/queue/q"), account("https://h/q")), (None, None));
     }
 
     #[test]

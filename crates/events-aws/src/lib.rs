@@ -34,6 +34,7 @@ mod settler;
 mod admin;
 mod graveyard;
 
+mod ensure;
 mod policy;
 mod setup;
 mod step;

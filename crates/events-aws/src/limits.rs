@@ -28,8 +28,11 @@ const ID_TEXT: usize = 128;
 pub(crate) const RESERVED_BYTES: usize = 8 * 1024;
 
 /// How the names of FIFO queues and topics end; AWS insists on it.
+pub(crate) const FIFO_SUFFIX: &str = ".fifo";
+
+/// Whether a name is that of a FIFO queue or topic.
 pub(crate) fn is_fifo(name: &str) -> bool {
-    name.ends_with(".fifo")
+    name.ends_with(FIFO_SUFFIX)
 }
 
 /// The first character SQS refuses in a text: it takes `#x9 #xA #xD #x20-#xD7FF #xE000-#xFFFD #x10000-#x10FFFF`.

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -60,6 +61,8 @@ pub(crate) enum Verb {
     Completions(Completions),
     /// Print the manual page, or write one for every verb
     Man(Man),
+    /// Make what the broker must have before anybody can publish or consume: queues and topics of AWS
+    Ensure(Ensure),
 }
 
 const PUBLISH_HELP: &str = "\
@@ -187,6 +190,36 @@ pub(crate) struct Tail {
     pub(crate) filter: FilterArgs,
 }
 
+const ENSURE_HELP: &str = "\
+Everything comes from the configuration the service runs with; what is there and right is left as it is, and running it twice does
+nothing more. On AWS that is the queue, its dead-letter queue (`<queue>-dead` unless one is named), the redrive policy, and with a
+topic the subscription with raw delivery and the queue policy it needs. Other backends make what they need on first use.
+
+Examples:
+  events ensure --url sqs:https://sqs.eu-west-1.amazonaws.com/123456789012/audit --dry-run
+  EVENTS__AWS__QUEUE_URL=https://sqs.eu-west-1.amazonaws.com/123456789012/audit \\
+    events ensure --url sns:arn:aws:sns:eu-west-1:123456789012:events";
+
+/// What to make sure of.
+#[derive(Args, Debug)]
+#[command(args_override_self = true, after_help = ENSURE_HELP)]
+pub(crate) struct Ensure {
+    /// Print what would be done, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// How long an event stays hidden from the rest of its group, such as `30s`
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) lease: Option<String>,
+
+    /// How often an event is tried before it becomes a dead letter [default: 5]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_deliveries: Option<NonZeroU32>,
+
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+}
+
 fn header(text: &str) -> Result<(String, String), &'static str> {
     let (name, value) = text.split_once('=').ok_or("a header is given as name=value")?;
     Ok((name.to_owned(), value.to_owned()))
@@ -225,6 +258,7 @@ mod tests {
             &["trim", "--max-events=1", "--yes"],
             &["bench", "--count=0"],
             &["completions", "nosh"],
+            &["ensure", "--max-deliveries=0"],
             &["nonsense"],
             &[],
         ] {

@@ -1,6 +1,7 @@
 //! `events`: publishes events and looks at streams.
 
 mod asyncapi;
+mod ensure;
 mod flags;
 
 mod bench;
@@ -60,5 +61,6 @@ async fn run(flags: Flags) -> Result<Exit> {
         Verb::Bench(flags) => bench::run(&flags, shutdown).await,
         Verb::Asyncapi(flags) => asyncapi::run(&flags),
         Verb::Completions(_) | Verb::Man(_) => Ok(Exit::Success),
+        Verb::Ensure(flags) => ensure::run(&flags, shutdown).await,
     }
 }

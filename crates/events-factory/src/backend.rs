@@ -70,6 +70,31 @@ pub trait Backend: Debug + Send + Sync + 'static {
     async fn seen_store(&self, _: &Target<'_>, _group: &str, _keep: Duration) -> Result<Arc<dyn SeenStore>> {
         Err(Error::unsupported("seen store"))
     }
+
+    /// Makes what the broker must have before anybody can publish or consume, or only looks at what that would be; returns
+    /// the steps, each as an imperative such as `create the queue jobs`, and none when everything is there.
+    ///
+    /// Default: no steps, as for a broker that makes streams and groups when they are first used.
+    ///
+    /// # Errors
+    ///
+    /// As [`publisher`](Self::publisher).
+    ///
+    /// # Cancel safety
+    ///
+    /// What was made stays. Ensuring again goes on from there.
+    async fn ensure(&self, _target: &Target<'_>, _how: Ensure) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+}
+
+/// Whether [`Backend::ensure`] changes anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ensure {
+    /// Looks, and says what is missing.
+    Plan,
+    /// Makes what is missing.
+    Apply,
 }
 
 /// What to connect to.

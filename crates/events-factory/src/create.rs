@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use events_core::{EventAdmin, EventConsumer, EventPublisher, Result};
 
-use crate::{EventsConfig, Registry};
+use crate::{Ensure, EventsConfig, Registry};
 
 /// Makes a publisher; with `enabled: false` one that accepts events and drops them, and says so once.
 ///
@@ -45,4 +45,20 @@ pub async fn create_event_consumer(config: &EventsConfig) -> Result<Box<dyn Even
 /// Dropping the future leaves nothing behind.
 pub async fn create_event_admin(config: &EventsConfig) -> Result<Arc<dyn EventAdmin>> {
     Registry::new().create_event_admin(config).await
+}
+
+/// Makes what the broker must have before anybody can publish or consume, or only looks at what that would be; returns the
+/// steps in words, none when everything is there.
+///
+/// Queues and topics of AWS are made by nothing else. Other backends make what they need on first use, and have no steps.
+///
+/// # Errors
+///
+/// As [`create_event_admin`].
+///
+/// # Cancel safety
+///
+/// What was made stays. Ensuring again goes on from there.
+pub async fn ensure_event_stream(config: &EventsConfig, how: Ensure) -> Result<Vec<String>> {
+    Registry::new().ensure_event_stream(config, how).await
 }

@@ -27,9 +27,9 @@ mod disabled;
 mod invalid;
 mod suggest;
 
-pub use backend::{Backend, Target};
+pub use backend::{Backend, Ensure, Target};
 pub use config::{DEFAULT_STREAM_KEY, EventsConfig};
-pub use create::{create_event_admin, create_event_consumer, create_event_publisher};
+pub use create::{create_event_admin, create_event_consumer, create_event_publisher, ensure_event_stream};
 pub use loader::{ConfigLoader, Setting, Settings};
 pub use registry::Registry;
 #[cfg(feature = "runtime")]

@@ -8,7 +8,7 @@ use crate::builtin::{BUILT_IN, BuiltIn};
 use crate::disabled::DisabledPublisher;
 use crate::invalid::invalid;
 use crate::suggest::did_you_mean;
-use crate::{Backend, BrokerUrl, EventsConfig, Target};
+use crate::{Backend, BrokerUrl, Ensure, EventsConfig, Target};
 
 /// The URL where none is configured: the embedded backend, in the user's state directory.
 const DEFAULT_URL: &str = "sqlite:";
@@ -85,6 +85,23 @@ impl Registry {
         refuse_disabled(config)?;
         let (backend, target) = self.resolve(config)?;
         backend.admin(&target).await
+    }
+
+    /// Makes what the broker must have before anybody can publish or consume; see [`Backend::ensure`]. Nothing else does so
+    /// by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`](events_core::ErrorKind::InvalidConfig) where the configuration is wrong or has events disabled, or
+    /// what the broker answers.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was made stays. Ensuring again goes on from there.
+    pub async fn ensure_event_stream(&self, config: &EventsConfig, how: Ensure) -> Result<Vec<String>> {
+        refuse_disabled(config)?;
+        let (backend, target) = self.resolve(config)?;
+        backend.ensure(&target, how).await
     }
 
     /// The name of the backend a configuration means, without connecting.

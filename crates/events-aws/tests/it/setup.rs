@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use events_aws::{AwsConfig, Setup, SqsAdmin, SqsConsumer};
-use events_core::{ConsumerOptions, ErrorKind, EventAdmin, EventPublisherExt};
+use events_aws::{AwsConfig, Setup, SqsAdmin, SqsConsumer, Step};
+use events_core::{ConsumerOptions, ErrorKind, EventAdmin, EventConsumer, EventPublisherExt};
 use test_servers::AwsEmulatorKind;
 
 use crate::emulator::{Account, numbered, receive, shared, unique};
@@ -49,6 +49,50 @@ async fn creates_what_is_missing_once_on_ministack() {
 #[tokio::test]
 async fn creates_what_is_missing_once_on_moto() {
     creates_what_is_missing_once(AwsEmulatorKind::Moto).await;
+}
+
+/// What a service is configured with is what is made: no name is given twice.
+async fn what_a_configuration_names_is_made_once(kind: AwsEmulatorKind) {
+    let account = Account::at(&shared(kind).url());
+    let name = unique("named");
+    // The account of the emulator, which it tells by any queue.
+    let other = account.queue(&unique("other"), Duration::from_secs(30)).await;
+    let url = format!("{}/{name}", other.rsplit_once('/').expect("a URL has a path").0);
+    let account_id = url.rsplit('/').nth(1).expect("a URL names an account");
+    let mut config = AwsConfig::queue(&url);
+    config.topic_arn = Some(format!("arn:aws:sns:us-east-1:{account_id}:{name}-topic"));
+    let clients = account.clients(&config);
+    let setup = Setup::of(&config).expect("the configuration names something");
+    let plan = setup.plan(&clients).await.expect("planning works");
+    let ensured = setup.ensure(&clients).await.expect("it is set up");
+    assert_eq!((&ensured.steps, ensured.steps.len()), (&plan.steps, 6));
+    assert_eq!(ensured.topic_arn, config.topic_arn);
+    let dead = ensured.dead_letter_queue_url.expect("there is a dead-letter queue");
+    assert!(dead.ends_with(&format!("/{name}-dead")), "{dead}");
+    assert_eq!(setup.ensure(&clients).await.expect("it is set up").steps, []);
+    // Without a lease of the configuration the queue keeps its own, and dead letters that go elsewhere keep going there.
+    let elsewhere = Setup::queue(&name).with_dead_letter_queue(format!("{name}-elsewhere"));
+    elsewhere.with_lease(Duration::from_secs(33)).ensure(&clients).await.expect("it is set up");
+    let steps = setup.ensure(&clients).await.expect("it is set up").steps;
+    // Moto forgets the policy of a queue whose other attributes are set.
+    let left_alone = |step: &Step| kind == AwsEmulatorKind::Moto && matches!(step, Step::AllowTopic { .. });
+    assert!(steps.iter().all(left_alone), "{steps:?}");
+    let consumer = SqsConsumer::new(clients.clone(), &config, ConsumerOptions::new("g")).await;
+    assert!(consumer.expect("a consumer opens").capabilities().dead_letters);
+
+    let elsewhere = AwsConfig::queue(url.replace(account_id, "210987654321"));
+    let refused = Setup::of(&elsewhere).expect("it names a queue").plan(&clients).await;
+    assert_eq!(refused.expect_err("it is another queue").kind(), ErrorKind::InvalidConfig);
+}
+
+#[tokio::test]
+async fn what_a_configuration_names_is_made_once_on_ministack() {
+    what_a_configuration_names_is_made_once(AwsEmulatorKind::Ministack).await;
+}
+
+#[tokio::test]
+async fn what_a_configuration_names_is_made_once_on_moto() {
+    what_a_configuration_names_is_made_once(AwsEmulatorKind::Moto).await;
 }
 
 #[tokio::test]

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use events_aws::{AwsConfig, AwsPublisher, SqsAdmin, SqsConsumer};
+use events_aws::{AwsClients, AwsConfig, AwsPublisher, Setup, SqsAdmin, SqsConsumer};
 use events_core::{ConsumerOptions, EventAdmin, EventConsumer, EventPublisher, Result, async_trait};
 
-use crate::{Backend, Target};
+use crate::{Backend, Ensure, Target};
 
 #[derive(Debug)]
 pub(super) struct Aws;
@@ -34,6 +34,22 @@ impl Backend for Aws {
 
     async fn admin(&self, target: &Target<'_>) -> Result<Arc<dyn EventAdmin>> {
         Ok(Arc::new(SqsAdmin::connect(settings(target)).await?))
+    }
+
+    async fn ensure(&self, target: &Target<'_>, how: Ensure) -> Result<Vec<String>> {
+        let mut settings = settings(target);
+        // A queue in the URL is published to directly, but it may be subscribed to the topic of the section besides.
+        settings.topic_arn = settings.topic_arn.or_else(|| target.config.aws.topic_arn.clone());
+        let mut setup = Setup::of(&settings)?.with_max_deliveries(target.config.max_deliveries.get());
+        if let Some(lease) = target.config.lease {
+            setup = setup.with_lease(lease);
+        }
+        let clients = AwsClients::load(&settings).await?;
+        let ensured = match how {
+            Ensure::Plan => setup.plan(&clients).await?,
+            Ensure::Apply => setup.ensure(&clients).await?,
+        };
+        Ok(ensured.steps.iter().map(ToString::to_string).collect())
     }
 }
 
