@@ -24,7 +24,7 @@ pub(crate) struct Polls {
     waiting: usize,
     /// When the last of them ends.
     waiting_until: Instant,
-    /// Whether the last calls brought as much as they asked for, so that there is more.
+    /// Whether the last calls brought at least half of what they asked for, so that there is more.
     more: bool,
     concurrency: usize,
     longest_wait: Duration,
@@ -54,7 +54,7 @@ impl Polls {
     /// Asks the queue for up to `max` messages, or waits for the calls that do already, until something changes.
     /// Returns whether the queue said for certain what it has.
     ///
-    /// Where the last calls brought all they asked for, several that do not wait are made at once; else one that waits.
+    /// Where the last calls brought at least half of what they asked for, several that do not wait are made at once; else one that waits.
     /// Together they ask for no more than `max`, so that nothing is received that nobody has asked for.
     ///
     /// Dropping the future leaves the calls on their way; what they bring is on the shelf afterwards.
@@ -131,7 +131,8 @@ impl Polls {
                 break;
             }
         }
-        self.more = brought > 0 && brought == asked_for;
+        // SQS often brings fewer than it has, so that all of them would be too much to ask.
+        self.more = brought > 0 && brought * 2 >= asked_for;
         Ok(certain)
     }
 
