@@ -56,7 +56,7 @@ async fn with_ten_on_the_shelf(service: &Scripted, lease: Duration) -> SqsConsum
 
 #[tokio::test]
 async fn what_is_held_is_extended_in_batches_of_which_only_failures_are_repeated_and_shown_on_close() {
-    let changes: Arc<Mutex<Vec<Vec<(String, u64)>>>> = Arc::default();
+    let changes = Arc::new(Mutex::new(Vec::<Vec<(String, u64)>>::new()));
     let seen = Arc::clone(&changes);
     let mut given = false;
     let service = Scripted::start(move |operation, request| match operation {
