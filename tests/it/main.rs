@@ -4,8 +4,8 @@
 
 mod broker;
 mod docs;
-mod faststream;
 mod ensure;
+mod faststream;
 mod faults;
 mod interrupted;
 mod main_job;

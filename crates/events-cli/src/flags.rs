@@ -1,8 +1,7 @@
 //! The command line.
 
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
