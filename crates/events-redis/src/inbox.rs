@@ -223,16 +223,14 @@ impl Inbox {
         self.caller.notify_one();
     }
 
-    /// The group is gone: takes back what can be read again, or keeps it as nobody else's.
-    pub(crate) fn group_lost(&self, readable_again: bool) -> Option<EntryId> {
+    /// The group is gone: takes back and returns what the stream still holds, or keeps it as nobody else's.
+    pub(crate) fn group_lost(&self, stream_survived: bool) -> Vec<Held> {
         let mut state = self.state();
-        let first = state.ready.iter().map(|ready| ready.id).min();
-        if readable_again {
-            state.ready.clear();
-        } else {
-            state.ready.iter_mut().for_each(|ready| ready.leased = None);
+        if stream_survived {
+            return state.ready.drain(..).map(|ready| (ready.id, ready.attempt)).collect();
         }
-        first
+        state.ready.iter_mut().for_each(|ready| ready.leased = None);
+        Vec::new()
     }
 
     /// Everything that lies ready, when the consumer closes.
@@ -344,7 +342,7 @@ mod tests {
         let inbox = inbox();
         let long_ago = Instant::now() - Duration::from_secs(1);
         inbox.put(vec![ready(3, Some(long_ago)), ready(2, Some(long_ago))]);
-        assert_eq!(inbox.group_lost(false).map(|id| id.to_string()).as_deref(), Some("1-2"));
+        assert_eq!(inbox.group_lost(false), []);
         assert_eq!(inbox.take(10).map(|taken| taken.len()), Some(2));
     }
 }

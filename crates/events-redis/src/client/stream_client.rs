@@ -1,5 +1,6 @@
 //! `StreamClient`: the commands on one stream, its groups and its dead letters.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -168,13 +169,14 @@ impl StreamClient {
     }
 
     /// Creates the group after `after`, or after all there is, and the stream with it. One that exists is left alone.
-    pub(crate) async fn create_group(&self, group: &str, after: Option<EntryId>) -> Result<()> {
+    pub(crate) async fn create_group(&self, group: &str, after: Option<EntryId>) -> Result<bool> {
         let start = after.map_or_else(|| "$".to_owned(), |id| id.to_string());
         let created =
             self.client("XGROUP").await?.xgroup_create::<(), _, _, _>(self.key(), group, start, true).await;
         match created.map_err(self.failed("XGROUP")) {
-            Err(error) if error.code() != Code::GroupExists => Err(error),
-            _ => Ok(()),
+            Ok(()) => Ok(true),
+            Err(error) if error.code() == Code::GroupExists => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -243,6 +245,33 @@ impl StreamClient {
             .await
             .map_err(self.failed("XCLAIM"))?;
         reply::entries(value).map(|(entries, _)| entries).ok_or_else(|| self.unreadable("XCLAIM"))
+    }
+
+    /// Takes entries into the group that it never gave to anybody, delivered `count` times. Entries that are gone or are
+    /// held by somebody are left out.
+    pub(crate) async fn adopt(&self, member: &Membership, ids: &[EntryId], count: u32) -> Result<Vec<Entry>> {
+        let ids: Vec<String> = ids.iter().map(EntryId::to_string).collect();
+        let (group, consumer) = (member.group.as_str(), member.consumer.as_str());
+        let count = Some(u64::from(count));
+        let value = self
+            .client("XCLAIM")
+            .await?
+            .xclaim(self.key(), group, consumer, member.lease_ms(), ids, None, None, count, true, false)
+            .await
+            .map_err(self.failed("XCLAIM"))?;
+        reply::entries(value).map(|(entries, _)| entries).ok_or_else(|| self.unreadable("XCLAIM"))
+    }
+
+    /// Whether the group knows a consumer of this name.
+    pub(crate) async fn has_consumer(&self, group: &str, consumer: &str) -> Result<bool> {
+        let names: Vec<HashMap<String, Value>> = self
+            .client("XINFO CONSUMERS")
+            .await?
+            .xinfo_consumers(self.key(), group)
+            .await
+            .map_err(self.failed("XINFO CONSUMERS"))?;
+        let mut names = names.iter().filter_map(|fields| fields.get("name")?.as_str());
+        Ok(names.any(|name| name == consumer))
     }
 
     /// Up to `count` pending entries of the group in `range`, those of one consumer or those idle for a time.

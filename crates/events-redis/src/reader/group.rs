@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use events_core::{Error, ErrorKind, Result};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, info};
 
 use super::{Joined, Reader};
@@ -12,6 +12,9 @@ use crate::entry_id::EntryId;
 
 /// How long leaving may take; what was not given back by then comes back when its lease ends.
 const LEAVING_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How many entries one command takes into the group.
+const ADOPTED_AT_ONCE: usize = 1_000;
 
 impl Reader {
     /// Makes sure that the group is there.
@@ -24,19 +27,26 @@ impl Reader {
             Joined::Lost => Some(self.start_again().await?),
             _ => self.start_after,
         };
-        self.commands.create_group(&self.member.group, start).await?;
-        match self.commands.groups().await {
+        let created = self.commands.create_group(&self.member.group, start).await?;
+        let given = match self.commands.groups().await {
             Ok(groups) => {
                 let group = groups.into_iter().find(|group| group.name == self.member.group);
-                // Where the group is now: should it vanish before anything was read, it starts here again.
-                self.position = self.position.max(group.map(|group| group.last_delivered));
+                group.map(|group| group.last_delivered)
             }
             // Then the group starts from the beginning should it be lost.
             Err(error) if error.code() == Code::NoPermission => {
                 debug!(%error, "the group's position is unknown");
+                None
             }
             Err(error) => return Err(error),
+        };
+        if created {
+            // It starts before them.
+            self.orphans.clear();
         }
+        self.adopt(given).await?;
+        // Where the group is now: should it vanish before anything was read, it starts here again.
+        self.position = self.position.max(given);
         if self.joined == Joined::Lost {
             let start = start.unwrap_or(EntryId::ZERO);
             info!(group = self.member.group, %start, "the consumer group was made again");
@@ -51,17 +61,39 @@ impl Reader {
     /// in the stream now was added after the loss.
     async fn start_again(&mut self) -> Result<EntryId, CommandError> {
         let survived = self.stream_survived().await?;
-        let first_ready = self.inbox.group_lost(survived);
+        self.orphans.extend(self.inbox.group_lost(survived));
         let start = if survived {
             let taken = self.position.unwrap_or(EntryId::ZERO);
-            first_ready.map_or(taken, |first| taken.min(first.before()))
+            let first = self.orphans.iter().map(|(id, _)| id.before()).min();
+            first.map_or(taken, |first| taken.min(first))
         } else {
+            self.orphans.clear();
             EntryId::ZERO
         };
         self.position = Some(start);
         self.recovery = None;
         self.ahead = false;
         Ok(start)
+    }
+
+    /// Takes into the group that somebody else made again what it will not give, since it began beyond it.
+    async fn adopt(&mut self, given: Option<EntryId>) -> Result<(), CommandError> {
+        self.orphans.retain(|(id, _)| given.is_none_or(|given| *id <= given));
+        self.orphans.sort_by_key(|(id, attempt)| (*attempt, *id));
+        while let Some((_, attempt)) = self.orphans.first().copied() {
+            let ids: Vec<EntryId> = self
+                .orphans
+                .iter()
+                .take(ADOPTED_AT_ONCE)
+                .take_while(|(_, count)| *count == attempt)
+                .map(|(id, _)| *id)
+                .collect();
+            let leased = Instant::now();
+            let entries = self.commands.adopt(&self.member, &ids, attempt).await?;
+            self.orphans.drain(..ids.len());
+            self.hand_over(entries.into_iter().map(|entry| (entry, attempt)).collect(), leased).await;
+        }
+        Ok(())
     }
 
     async fn stream_survived(&self) -> Result<bool, CommandError> {

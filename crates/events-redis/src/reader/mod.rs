@@ -20,7 +20,7 @@ use tracing::{debug, warn};
 
 use crate::RedisConfig;
 use crate::agenda::Agenda;
-use crate::client::{Code, CommandError, ReadConnection, StreamClient};
+use crate::client::{Code, CommandError, Held, ReadConnection, StreamClient};
 use crate::entry_id::EntryId;
 use crate::inbox::{Demand, Inbox, Want};
 use crate::membership::Membership;
@@ -53,6 +53,8 @@ pub(crate) struct Reader {
     joined: Joined,
     /// The newest id this consumer knows the group to have been given.
     position: Option<EntryId>,
+    /// What was fetched from a group that is gone and handed to nobody; the group that is there now may be beyond it.
+    orphans: Vec<Held>,
     /// Own pending entries that must be looked at before anything new.
     recovery: Option<Recovery>,
     scan: Scan,
@@ -101,6 +103,7 @@ impl Reader {
             overdue: config.read_overdue,
             joined: Joined::NotYet,
             position: None,
+            orphans: Vec::new(),
             // Under a name that outlives its process, the process before may have left something.
             recovery: Some(Recovery::of_former_process()),
             scan: Scan::new(interval),

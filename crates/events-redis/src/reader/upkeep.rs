@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::Reader;
+use super::{Joined, Reader};
 use crate::agenda::Kept;
-use crate::client::{CommandError, Held, Hold};
+use crate::client::{Code, CommandError, Held, Hold};
 use crate::entry_id::EntryId;
 
 /// The lease begins anew.
@@ -47,21 +47,38 @@ impl Reader {
         }
     }
 
-    /// Begins the leases of what lies ready anew, and lets go of what another consumer was given meanwhile.
-    pub(super) async fn refresh(&self) -> Result<(), CommandError> {
+    /// Begins the leases of what lies ready anew, and lets go of what another consumer was given meanwhile. A
+    /// group that is gone, or was made again by another, is joined first.
+    pub(super) async fn refresh(&mut self) -> Result<(), CommandError> {
         let entries = self.inbox.refresh();
         let now = Instant::now();
         let outcome = self.commands.hold(&self.member, ANEW, &entries).await;
         match outcome {
+            Ok(held) if held.contains(&false) && !self.is_member().await => {
+                self.inbox.refreshed(&entries, None);
+                self.joined = Joined::Lost;
+                self.join().await
+            }
             Ok(held) => {
                 self.inbox.refreshed(&entries, Some((held, now)));
                 Ok(())
             }
             Err(error) => {
                 self.inbox.refreshed(&entries, None);
-                Err(error)
+                if error.code() != Code::GroupLost {
+                    return Err(error);
+                }
+                self.joined = Joined::Lost;
+                self.join().await
             }
         }
+    }
+
+    /// Whether the group knows this consumer, as far as it may be asked. One that held something and is unknown is in
+    /// another group of the same name.
+    async fn is_member(&self) -> bool {
+        let known = self.commands.has_consumer(&self.member.group, &self.member.consumer).await;
+        known.unwrap_or(true)
     }
 
     /// Keeps hidden what shall be hidden for longer than a lease, and lets it go when less than a lease is left.

@@ -107,6 +107,26 @@ async fn what_was_fetched_ahead_is_kept_for_as_long_as_it_takes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_fetched_ahead_outlives_its_group() {
+    for made_again_by_another in [true, false] {
+        let server = server();
+        let (mut one, first) = with_events_fetched_ahead(&server).await;
+        events_core::ack_all(first).await.into_result().unwrap();
+        command(&server, &["XGROUP", "DESTROY", STREAM, GROUP]);
+        if made_again_by_another {
+            // Beyond all there is: the group itself will never give these.
+            command(&server, &["XGROUP", "CREATE", STREAM, GROUP, "$"]);
+        }
+        // Long enough for the leases to be looked after, which finds that they are gone.
+        tokio::time::sleep(LEASE).await;
+        let again = receive(&mut one, 64).await;
+        let seen: Vec<_> = again.iter().map(|delivery| (number(delivery), delivery.attempt())).collect();
+        assert_eq!(seen[..64], (64..128).map(|n| (n, 1)).collect::<Vec<_>>());
+        events_core::ack_all(again).await.into_result().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_fetched_ahead_is_given_back_uncounted_on_close() {
     let server = server();
     let (mut one, first) = with_events_fetched_ahead(&server).await;
