@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use events_core::{ConsumerOptions, Error, EventPublisher, Result, SeenStore};
+use events_core::{EventPublisher, Result, SeenStore};
 use events_runtime::{EventManager, Overflow, Spool, Worker};
 
 use crate::invalid::invalid;
@@ -12,18 +12,19 @@ use crate::registry::refuse_disabled;
 use crate::{EventsConfig, Registry};
 
 /// The name of the spool's stream, and of the one group that reads it.
+#[cfg(feature = "sqlite")]
 const SPOOL: &str = "spool";
 
 /// Makes a manager that publishes by this configuration; with `enabled: false` one that does nothing, at no cost.
 ///
 /// Returns without a connection: the manager connects on a thread of its own, for as long as it takes, so that a broker
 /// that is away does not keep the service from starting. With `manager.overflow: spool` events wait in the file
-/// `manager.spool.path`, which belongs to this one process.
+/// `manager.spool.path`, which belongs to this one manager for as long as it runs.
 ///
 /// # Errors
 ///
-/// [`InvalidConfig`](events_core::ErrorKind::InvalidConfig) where the configuration is wrong, or the error of opening the
-/// spool.
+/// [`InvalidConfig`](events_core::ErrorKind::InvalidConfig) where the configuration is wrong or another manager, in this
+/// process or another, uses the spool; or the error of opening the spool.
 ///
 /// # Cancel safety
 ///
@@ -137,8 +138,12 @@ impl Registry {
 /// The embedded backend as a spool: durable, in order, and there when no server is.
 #[cfg(feature = "sqlite")]
 async fn open_spool(path: &Path, config: &EventsConfig) -> Result<Spool> {
+    use events_core::{ConsumerOptions, Error};
+    use events_runtime::SpoolLock;
     use events_sqlite::{SqliteAdmin, SqliteConfig, SqliteConsumer, SqlitePublisher};
 
+    // First, so that a second manager does not so much as touch the file.
+    let lock = SpoolLock::take(path)?;
     let mut settings = SqliteConfig::new(path);
     if let Some(limit) = config.max_event_bytes {
         settings.max_event_bytes = limit.get();
@@ -148,7 +153,9 @@ async fn open_spool(path: &Path, config: &EventsConfig) -> Result<Spool> {
         let publisher = SqlitePublisher::open(&settings, SPOOL).await?;
         let consumer = SqliteConsumer::open(&settings, SPOOL, options).await?;
         let admin = SqliteAdmin::open(&settings, SPOOL).await?;
-        Ok::<_, Error>(Spool::new(Arc::new(publisher), Box::new(consumer), Arc::new(admin), SPOOL))
+        Ok::<_, Error>(
+            Spool::new(Arc::new(publisher), Box::new(consumer), Arc::new(admin), SPOOL).with_lock(lock),
+        )
     };
     opened.await
 }

@@ -162,6 +162,28 @@ async fn a_broker_that_is_away_keeps_no_service_from_starting_and_a_wrong_config
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
 }
 
+/// Two that shared a spool would publish its events side by side, so the second is told, and may start when the first ends.
+#[tokio::test]
+async fn a_spool_that_is_in_use_is_refused_to_a_second_manager() {
+    let directory = TempDir::new().unwrap();
+    let mut config = EventsConfig::new(NOBODY);
+    config.manager.overflow = Overflow::Spool;
+    config.manager.spool.path = Some(directory.path().join("spool.db"));
+    config.manager.spool.after = Duration::from_millis(50);
+    let first = create_event_manager(&config).await.unwrap();
+    first.publish(event(1));
+    assert_eq!(first.flush(DEADLINE).await.spooled, 1);
+    let error = create_event_manager(&config).await.expect_err("the first one has it");
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.message().contains("spool.db") && error.message().contains("another manager"), "{error}");
+    assert_eq!(first.close(Duration::ZERO).await.spooled, 1, "the first one was not disturbed");
+    let second = create_event_manager(&config).await.unwrap();
+    // There is nothing to wait for before there is an event.
+    second.publish(event(2));
+    let stats = second.flush(DEADLINE).await;
+    assert_eq!((stats.recovered, stats.spooled), (1, 2));
+}
+
 /// The example's program, which cargo builds together with the tests, beside their directory.
 fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();

@@ -14,7 +14,7 @@ pub use events_core::SeenStore;
 pub use header_scope::HeaderScope;
 pub use manager::{
     ContextSource, DropReason, EventManager, EventManagerBuilder, ManagerConfig, ManagerStats, Overflow,
-    Spool, SpoolConfig,
+    Spool, SpoolConfig, SpoolLock,
 };
 pub use patience::until_available;
 pub use worker::{

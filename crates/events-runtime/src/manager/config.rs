@@ -99,7 +99,7 @@ pub struct SpoolConfig {
     /// A broker that answers later than this has events published twice.
     #[serde(deserialize_with = "duration::deserialize")]
     pub after: Duration,
-    /// The file the spool is in, for whoever opens it by this configuration; it belongs to one process. Default: none.
+    /// The file the spool is in, for whoever opens it by this configuration; it belongs to one manager. Default: none.
     pub path: Option<PathBuf>,
     /// The most events in the spool. Default: 1000000.
     pub max_events: NonZeroU64,

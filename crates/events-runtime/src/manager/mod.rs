@@ -13,6 +13,7 @@ mod request;
 mod sender;
 mod shared;
 mod spool;
+mod spool_lock;
 mod spooling;
 mod taker;
 
@@ -21,4 +22,5 @@ pub use config::{ManagerConfig, Overflow, SpoolConfig};
 pub use context::ContextSource;
 pub use event_manager::EventManager;
 pub use spool::Spool;
+pub use spool_lock::SpoolLock;
 pub use stats::{DropReason, ManagerStats};

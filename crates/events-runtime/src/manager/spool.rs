@@ -12,6 +12,7 @@ use events_core::{
 
 use super::config::SpoolConfig;
 use super::shared::Shared;
+use super::spool_lock::SpoolLock;
 use super::stats::DropReason;
 
 /// How many entries are read at a time when what an earlier process left is counted.
@@ -20,12 +21,13 @@ const COUNT_PAGE: NonZeroUsize = NonZeroUsize::new(1_000).expect("a thousand is 
 /// A durable local stream that belongs to one manager: the embedded SQLite backend, or any other that
 /// [keeps order](events_core::Capabilities::ordered), survives crashes and can [look ahead](EventAdmin::peek).
 ///
-/// The stream must have no other user. Its one consumer group is the manager's place in it, so the broker's own rule that
+/// The stream must have no other user, which a [`SpoolLock`] sees to. Its one consumer group is the manager's place in it, so the broker's own rule that
 /// unacknowledged events are kept is what makes the spool survive.
 #[derive(Debug)]
 pub struct Spool {
     pub(crate) writer: SpoolWriter,
     pub(crate) reader: SpoolReader,
+    pub(crate) lock: Option<SpoolLock>,
 }
 
 impl Spool {
@@ -39,7 +41,15 @@ impl Spool {
         Self {
             writer: SpoolWriter { publisher },
             reader: SpoolReader { consumer, admin, group: group.into() },
+            lock: None,
         }
+    }
+
+    /// Holds `lock` for as long as the manager uses the spool. Default: nothing keeps a second manager out.
+    #[must_use]
+    pub fn with_lock(mut self, lock: SpoolLock) -> Self {
+        self.lock = Some(lock);
+        self
     }
 }
 

@@ -13,6 +13,7 @@ use super::config::ManagerConfig;
 use super::connection::Connection;
 use super::shared::Shared;
 use super::spool::{Depth, Spool, SpoolReader, SpoolWriter, size};
+use super::spool_lock::SpoolLock;
 use super::taker::{Taken, Taker};
 use crate::backoff::Backoff;
 
@@ -28,6 +29,7 @@ pub(crate) struct Spooling {
     intake: Intake,
     drain: Drain,
     depth: Depth,
+    lock: Option<SpoolLock>,
 }
 
 impl Spooling {
@@ -39,7 +41,7 @@ impl Spooling {
             backoff: Backoff::new(config.retry_initial, config.retry_max),
         };
         let intake = Intake { writer: spool.writer, mentioned: None };
-        Self { intake, drain, depth: Depth::new(&config.spool) }
+        Self { intake, drain, depth: Depth::new(&config.spool), lock: spool.lock }
     }
 
     /// Finds what an earlier process left; it goes out before anything new.
@@ -61,7 +63,7 @@ impl Spooling {
     /// Spools what is in hand and everything after it, publishing from the other end, until the spool is empty or the
     /// manager is closed and has nothing left in memory.
     pub(crate) async fn run(&mut self, connection: &mut Connection, taker: &mut Taker, shared: &Shared) {
-        let Self { intake, drain, depth } = self;
+        let Self { intake, drain, depth, .. } = self;
         loop {
             if depth.is_empty() {
                 if taker.in_hand.is_empty() {
@@ -115,6 +117,8 @@ impl Spooling {
                 tracing::warn!(%error, "the spool did not close cleanly");
             }
         }
+        // Before anybody hears that the manager is closed: who opens the spool then must find it free.
+        self.lock = None;
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use events_core::ConsumerOptions;
+use events_core::{ConsumerOptions, ErrorKind};
 use events_redis::{RedisConfig, RedisConsumer, RedisPublisher};
-use events_runtime::{DropReason, EventManager, ManagerConfig, Overflow, Spool};
+use events_runtime::{DropReason, EventManager, ManagerConfig, Overflow, Spool, SpoolLock};
 use events_sqlite::{SqliteAdmin, SqliteConfig, SqliteConsumer, SqlitePublisher};
 use tempfile::TempDir;
 use test_servers::RedisServer;
@@ -24,12 +24,14 @@ use crate::support::{
 async fn spool(directory: &Path) -> Spool {
     let config = SqliteConfig::new(directory.join("spool.db"));
     let options = ConsumerOptions::new("spool").with_consumer_name("manager");
-    Spool::new(
+    let lock = SpoolLock::take(&directory.join("spool.db")).unwrap();
+    let spool = Spool::new(
         Arc::new(SqlitePublisher::open(&config, "spool").await.unwrap()),
         Box::new(SqliteConsumer::open(&config, "spool", options).await.unwrap()),
         Arc::new(SqliteAdmin::open(&config, "spool").await.unwrap()),
         "spool",
-    )
+    );
+    spool.with_lock(lock)
 }
 
 fn config() -> ManagerConfig {
@@ -127,6 +129,9 @@ async fn what_a_killed_process_had_spooled_goes_out_before_anything_new() {
         .unwrap();
     let said = || std::fs::read_to_string(directory.path().join("said")).ok()?.parse::<u64>().ok();
     eventually("the child has spooled some", || said().is_some_and(|said| said >= 500)).await;
+    // Another process uses the spool, until it is killed.
+    let error = SpoolLock::take(&directory.path().join("spool.db")).expect_err("the child has it");
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     child.kill().unwrap();
     child.wait().unwrap();
     let said = said().expect("it was just read");
