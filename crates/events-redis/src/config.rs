@@ -67,6 +67,25 @@ pub struct RedisConfig {
     /// half of it so that not all do it at once. Publishers trim as often. Default: 30 s.
     #[serde(deserialize_with = "events_core::duration::deserialize")]
     pub upkeep_interval: Duration,
+    /// A name for this publisher, under which the server remembers the ids of the events it published (`XADD … IDMP`,
+    /// from Redis 8.6.2): an event that is published again, because the answer was lost, is not added again. It should
+    /// differ between publishers and stay the same when one is started again. Where the server does not offer it events
+    /// are published as without, after a warning. Default: none, and then nothing is remembered.
+    pub producer_id: Option<String>,
+    /// How many replicas must have an event before it counts as accepted (`WAIT`). Default: 0.
+    pub wait_replicas: u32,
+    /// Whether an event must be on the disk of the server, and of as many replicas as `wait_replicas` says, before it
+    /// counts as accepted (`WAITAOF`, from Redis 7.2, with `appendonly yes`). Default: false.
+    pub wait_aof: bool,
+    /// How long the server waits for replicas and disks. When too few have confirmed an event by then, publishing it
+    /// fails with [`Timeout`](ErrorKind::Timeout), and the event may be there. Must be shorter than `command_timeout`.
+    /// Default: 1 s.
+    #[serde(deserialize_with = "events_core::duration::deserialize")]
+    pub wait_timeout: Duration,
+    /// Whether an acknowledgement deletes the event when no other group still needs it (`XACKDEL … ACKED`, from Redis
+    /// 8.2.3). A stream then holds what is still to be handled, and cannot be replayed. A consumer is refused with
+    /// [`Unsupported`](ErrorKind::Unsupported) by a server that does not offer it. Default: false.
+    pub delete_acknowledged: bool,
 }
 
 impl Default for RedisConfig {
@@ -100,6 +119,11 @@ impl RedisConfig {
             retention: Retention::default(),
             reap_after: Some(Duration::from_secs(10 * 60)),
             upkeep_interval: Duration::from_secs(30),
+            producer_id: None,
+            wait_replicas: 0,
+            wait_aof: false,
+            wait_timeout: Duration::from_secs(1),
+            delete_acknowledged: false,
         }
     }
 
@@ -201,6 +225,48 @@ impl RedisConfig {
         self
     }
 
+    /// Has the server remember the ids of events published under this name.
+    #[must_use]
+    pub fn with_producer_id(mut self, producer: impl Into<String>) -> Self {
+        self.producer_id = Some(producer.into());
+        self
+    }
+
+    /// Waits for so many replicas, and for disks if `aof`, at most `timeout` for each command.
+    #[must_use]
+    pub fn with_confirmation(mut self, replicas: u32, aof: bool, timeout: Duration) -> Self {
+        (self.wait_replicas, self.wait_aof, self.wait_timeout) = (replicas, aof, timeout);
+        self
+    }
+
+    /// Deletes what every group has acknowledged.
+    #[must_use]
+    pub fn with_delete_acknowledged(mut self, delete: bool) -> Self {
+        self.delete_acknowledged = delete;
+        self
+    }
+
+    /// Checks what a publisher takes from here besides the address.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for an empty producer id and a time to wait that cannot work.
+    pub(crate) fn validate_publishing(&self) -> Result<()> {
+        let invalid =
+            |message: &'static str| Error::new(ErrorKind::InvalidConfig, "redis configuration", message);
+        if self.producer_id.as_ref().is_some_and(String::is_empty) {
+            return Err(invalid("`producer_id` must not be empty"));
+        }
+        let waits = self.wait_replicas > 0 || self.wait_aof;
+        // The server counts in milliseconds, and takes zero for ever.
+        if waits
+            && (self.wait_timeout < Duration::from_millis(1) || self.wait_timeout >= self.command_timeout)
+        {
+            return Err(invalid("`wait_timeout` must be at least 1ms and shorter than `command_timeout`"));
+        }
+        Ok(())
+    }
+
     /// The server's address with its credentials, those of the URL giving way to those of the fields.
     ///
     /// # Errors
@@ -271,6 +337,18 @@ mod tests {
         for wrong in ["url = \"redis://h\"", "command_timeout = \"5\"", "nonsense = 1"] {
             assert!(toml::from_str::<RedisConfig>(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn waiting_that_cannot_work_is_refused() {
+        let kind = |config: RedisConfig| config.validate_publishing().map_err(|error| error.kind());
+        let second = Duration::from_secs(1);
+        let config = || RedisConfig::default().with_command_timeout(second);
+        assert_eq!(kind(config()), Ok(()));
+        assert_eq!(kind(config().with_confirmation(1, false, second / 2)), Ok(()));
+        assert_eq!(kind(config().with_confirmation(1, false, second)), Err(ErrorKind::InvalidConfig));
+        assert_eq!(kind(config().with_confirmation(0, true, Duration::ZERO)), Err(ErrorKind::InvalidConfig));
+        assert_eq!(kind(config().with_producer_id("")), Err(ErrorKind::InvalidConfig));
     }
 
     #[test]

@@ -112,10 +112,22 @@ impl RedisConsumer {
         let reads = ReadConnection::new(reads, stream_key);
         let inbox = Arc::new(Inbox::new(member.lease / FRESH_SHARE));
         let agenda = Arc::new(Agenda::default());
-        let settler =
-            RedisSettler::new(commands.clone(), Arc::clone(&member), Arc::clone(&agenda), Arc::clone(&inbox));
+        let settler = RedisSettler::new(
+            commands.clone(),
+            Arc::clone(&member),
+            Arc::clone(&agenda),
+            Arc::clone(&inbox),
+            config.delete_acknowledged,
+        );
         let stream = Arc::clone(commands.stream_key());
         let connected = commands.link().is_connected();
+        if connected
+            && config.delete_acknowledged
+            && commands.offered().await.is_ok_and(|features| !features.delete_acked)
+        {
+            let message = "`delete_acknowledged` needs a server with a sound XACKDEL: Redis 8.2.3 or newer";
+            return Err(Error::new(ErrorKind::Unsupported, "redis consumer", message));
+        }
         let janitor = Janitor::start(config, &commands, Some(&member));
         let mut reader = Reader::new(config, member, start, (commands, reads), Arc::clone(&inbox), agenda);
         if connected && let Err(error) = reader.join().await.map_err(Error::from) {

@@ -7,14 +7,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use events_core::MessageId;
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use crate::client::{CommandError, Fields, StreamClient};
+use crate::client::{CommandError, NewEntry};
+use crate::outlet::Outlet;
 use crate::publisher::{BYTES_IN_ONE_COMMAND, EVENTS_IN_ONE_COMMAND};
 
 type Outcome = Result<MessageId, CommandError>;
@@ -25,9 +25,7 @@ pub(crate) struct Gate(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    client: StreamClient,
-    /// How long a caller waits for its outcome.
-    patience: Duration,
+    outlet: Arc<Outlet>,
     state: Mutex<State>,
 }
 
@@ -42,31 +40,32 @@ struct State {
 
 #[derive(Debug)]
 struct Waiting {
-    fields: Fields,
+    entry: NewEntry,
     bytes: usize,
     caller: oneshot::Sender<Outcome>,
 }
 
 impl Gate {
-    pub(crate) fn new(client: StreamClient, patience: Duration) -> Self {
-        Self(Arc::new(Shared { client, patience, state: Mutex::default() }))
+    pub(crate) fn new(outlet: Arc<Outlet>) -> Self {
+        Self(Arc::new(Shared { outlet, state: Mutex::default() }))
     }
 
     /// Sends one entry, by itself or with those it meets, and returns its id.
-    pub(crate) async fn send(&self, fields: Fields, bytes: usize) -> Outcome {
+    pub(crate) async fn send(&self, entry: NewEntry, bytes: usize) -> Outcome {
         let shared = &self.0;
         if shared.go_alone() {
             let _alone = Alone(shared);
-            return shared.client.add(fields).await;
+            let added = shared.outlet.add(vec![entry]).await.pop();
+            return added.unwrap_or_else(|| Err(shared.disconnected()));
         }
         let (caller, outcome) = oneshot::channel();
-        if shared.wait(Waiting { fields, bytes, caller }) {
+        if shared.wait(Waiting { entry, bytes, caller }) {
             tokio::spawn(send_what_waits(Sending { shared: Arc::clone(shared), over: false }));
         }
-        match timeout(shared.patience, outcome).await {
+        match timeout(shared.outlet.patience(), outcome).await {
             Ok(Ok(outcome)) => outcome,
             // The server is silent, or the runtime ends.
-            _ => Err(CommandError::disconnected("XADD", shared.client.stream_key())),
+            _ => Err(shared.disconnected()),
         }
     }
 }
@@ -75,6 +74,10 @@ impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         // No code that runs under the lock can panic and leave the state half-changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn disconnected(&self) -> CommandError {
+        CommandError::disconnected("XADD", self.outlet.client().stream_key())
     }
 
     /// Whether there is nobody to meet.
@@ -93,7 +96,7 @@ impl Shared {
     }
 
     /// One command's worth of what waits; without any, sending is over.
-    fn next(&self) -> (Vec<Fields>, Vec<oneshot::Sender<Outcome>>) {
+    fn next(&self) -> (Vec<NewEntry>, Vec<oneshot::Sender<Outcome>>) {
         let mut state = self.state();
         let (mut batch, mut callers, mut bytes) = (Vec::new(), Vec::new(), 0);
         while batch.len() < EVENTS_IN_ONE_COMMAND && bytes < BYTES_IN_ONE_COMMAND {
@@ -101,7 +104,7 @@ impl Shared {
             // Whoever is gone gave up before anything was sent.
             if !waiting.caller.is_closed() {
                 bytes += waiting.bytes;
-                batch.push(waiting.fields);
+                batch.push(waiting.entry);
                 callers.push(waiting.caller);
             }
         }
@@ -122,8 +125,8 @@ async fn send_what_waits(mut sending: Sending) {
             sending.over = true;
             return;
         }
-        shared.client.ask_for_scripts().await;
-        for (outcome, caller) in shared.client.add_many(batch).await.into_iter().zip(callers) {
+        shared.outlet.client().ask_for_scripts().await;
+        for (outcome, caller) in shared.outlet.add(batch).await.into_iter().zip(callers) {
             // A caller that is gone has left open whether its event is published.
             caller.send(outcome).ok();
         }

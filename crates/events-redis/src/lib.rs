@@ -12,6 +12,7 @@ mod client;
 
 mod capabilities;
 mod gate;
+mod outlet;
 mod publisher;
 mod seen;
 

@@ -1,7 +1,7 @@
 //! `RedisPublisher`: events in, entries of a stream out.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,9 +16,10 @@ use tokio::time::timeout;
 
 use crate::RedisConfig;
 use crate::capabilities::capabilities;
-use crate::client::{Fields, ForeignClient, Link, Role, StreamClient};
+use crate::client::{ForeignClient, Link, NewEntry, Role, StreamClient};
 use crate::gate::Gate;
 use crate::janitor::Janitor;
+use crate::outlet::Outlet;
 
 /// How many events one command adds, as measured: fewer cost more of the client, more leave client and server waiting for
 /// each other, and keep the server from others for longer.
@@ -41,10 +42,12 @@ const UNIT: u64 = 1024;
 ///
 /// A command whose answer is lost with its connection is sent again, up to three times in all within
 /// [`command_timeout`](RedisConfig::command_timeout). What it carried may then be in the stream twice;
-/// consumers tell by the event's id.
+/// consumers tell by the event's id. With a [`producer_id`](RedisConfig::producer_id) a server that can do that tells
+/// by itself, and adds nothing twice.
 #[derive(Debug)]
 pub struct RedisPublisher {
     client: StreamClient,
+    outlet: Arc<Outlet>,
     /// Where single events meet.
     gate: Gate,
     capabilities: Capabilities,
@@ -67,15 +70,23 @@ impl RedisPublisher {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for a configuration that cannot work and
-    /// [`PermissionDenied`](ErrorKind::PermissionDenied) for credentials the server refuses.
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for a configuration that cannot work,
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) for credentials the server refuses, and
+    /// [`Unsupported`](ErrorKind::Unsupported) for [`wait_aof`](RedisConfig::wait_aof) where the server cannot do that.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves nothing behind.
     pub async fn connect(config: &RedisConfig, stream_key: &str) -> Result<Self> {
+        config.validate_publishing()?;
         let link = Link::connect(config, Role::Commands).await?;
         let publisher = Self::new(link, config, stream_key)?;
+        if publisher.client.link().is_connected()
+            && let Err(error) = publisher.outlet.prepare().await.map_err(Error::from)
+            && !error.is_transient()
+        {
+            return Err(error);
+        }
         publisher.client.warn_of_eviction().await;
         Ok(publisher)
     }
@@ -87,7 +98,7 @@ impl RedisPublisher {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for an empty stream key.
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for an empty stream key and settings that cannot work.
     pub fn with_client(client: ForeignClient, config: &RedisConfig, stream_key: &str) -> Result<Self> {
         Self::new(Link::foreign(client), config, stream_key)
     }
@@ -100,12 +111,15 @@ impl RedisPublisher {
                 "the stream key must not be empty",
             ));
         }
+        config.validate_publishing()?;
         let units = u32::try_from(config.max_queued_bytes.get().div_ceil(UNIT)).unwrap_or(u32::MAX);
         let units = units.min(Semaphore::MAX_PERMITS.try_into().unwrap_or(u32::MAX));
         let client = StreamClient::new(link, stream_key, config.command_timeout);
+        let outlet = Arc::new(Outlet::new(client.clone(), config));
         let janitor = Mutex::new(Janitor::start(config, &client, None));
         Ok(Self {
-            gate: Gate::new(client.clone(), config.command_timeout),
+            gate: Gate::new(Arc::clone(&outlet)),
+            outlet,
             client,
             janitor,
             capabilities: capabilities(config),
@@ -130,7 +144,7 @@ impl RedisPublisher {
         let encoded = encode(event, self.encoding, self.capabilities.max_event_bytes)?;
         let bytes = encoded.counted_bytes();
         let Some(_room) = self.room(bytes, 1).await else { return Err(full()) };
-        Ok(self.gate.send(fields(encoded), bytes).await?)
+        Ok(self.gate.send(entry(event, encoded), bytes).await?)
     }
 
     /// Sends one command's worth of events and says of each what became of it.
@@ -144,7 +158,7 @@ impl RedisPublisher {
             outcomes.extend(indexes.into_iter().map(|at| (at, Err(full()))));
             return outcomes;
         };
-        let added = self.client.add_many(batch).await;
+        let added = self.outlet.add(batch).await;
         let added = added.into_iter().map(|id| id.map_err(Error::from));
         outcomes.extend(indexes.into_iter().zip(added));
         outcomes
@@ -168,6 +182,10 @@ impl EventPublisher for RedisPublisher {
         let _busy = self.busy.read().await;
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::closed("publish"));
+        }
+        if let Err(error) = self.outlet.prepare().await {
+            // Nothing was sent.
+            return Ok(PublishReport::new(events.iter().map(|_| Err(error.clone().into())).collect()));
         }
         if let [event] = events {
             return Ok(PublishReport::new(vec![self.send_single(event).await]));
@@ -207,7 +225,7 @@ impl EventPublisher for RedisPublisher {
 /// Some events of a batch, encoded.
 struct Chunk {
     indexes: Vec<usize>,
-    batch: Vec<Fields>,
+    batch: Vec<NewEntry>,
     bytes: usize,
     refused: Vec<(usize, Error)>,
 }
@@ -234,7 +252,7 @@ impl Iterator for Chunks<'_> {
                 Ok(encoded) => {
                     chunk.indexes.push(self.at);
                     chunk.bytes += encoded.counted_bytes();
-                    chunk.batch.push(fields(encoded));
+                    chunk.batch.push(entry(event, encoded));
                 }
                 Err(error) => chunk.refused.push((self.at, error)),
             }
@@ -257,14 +275,16 @@ fn encode(event: &Event, encoding: Encoding, max_bytes: usize) -> Result<Encoded
     }
 }
 
-fn fields(encoded: Encoded<'_>) -> Fields {
+fn entry(event: &Event, encoded: Encoded<'_>) -> NewEntry {
     let beside = encoded.beside();
-    let mut fields = Fields::with_capacity(1 + beside.len());
+    let mut fields = Vec::with_capacity(1 + beside.len());
     fields.extend(beside.map(|(name, value)| (Bytes::from(name.to_owned()), Bytes::from(value.to_owned()))));
     let name = Bytes::from_static(encoded.body_field().as_bytes());
     if let Some(body) = encoded.into_body() {
         // Where whoever looks at the stream finds it.
         fields.insert(0, (name, Bytes::from(body)));
     }
-    fields
+    // In every encoding an event has the same id.
+    let once = event.id().filter(|id| !id.is_empty()).map(|id| Bytes::from(id.to_owned()));
+    NewEntry { once, fields }
 }

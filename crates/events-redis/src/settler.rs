@@ -7,7 +7,7 @@ use events_core::{DeadLetterReason, Error, ErrorKind, Receipt, Result, Settlemen
 use tokio::time::Instant;
 
 use crate::agenda::{Agenda, Kept};
-use crate::client::{Burial, Code, CommandError, Held, Hold, StreamClient};
+use crate::client::{Burial, Code, CommandError, Held, Hold, Moved, StreamClient};
 use crate::entry_id::EntryId;
 use crate::inbox::Inbox;
 use crate::membership::Membership;
@@ -25,6 +25,7 @@ pub(crate) struct RedisSettler {
     member: Arc<Membership>,
     agenda: Arc<Agenda>,
     inbox: Arc<Inbox>,
+    delete_acknowledged: bool,
 }
 
 impl RedisSettler {
@@ -33,8 +34,9 @@ impl RedisSettler {
         member: Arc<Membership>,
         agenda: Arc<Agenda>,
         inbox: Arc<Inbox>,
+        delete_acknowledged: bool,
     ) -> Self {
-        Self { client, member, agenda, inbox }
+        Self { client, member, agenda, inbox, delete_acknowledged }
     }
 
     async fn ack(&self, receipts: &[Receipt]) -> Vec<Result<()>> {
@@ -45,10 +47,18 @@ impl RedisSettler {
             let again = receipts.iter().filter(|receipt| receipt.attempt > 1);
             let again = again.map(|receipt| receipt.message_id.as_str().to_owned()).collect();
             let forgotten = self.client.forget_notes(&self.member.group, again);
-            let (acked, ()) = tokio::join!(self.client.ack(&self.member.group, ids), forgotten);
+            let (acked, ()) = tokio::join!(self.ack_ids(ids), forgotten);
             outcomes.extend(receipts.iter().map(|_| acked.clone().map_err(Error::from)));
         }
         outcomes
+    }
+
+    async fn ack_ids(&self, ids: Vec<String>) -> Result<(), CommandError> {
+        if self.delete_acknowledged && self.client.features().await.delete_acked {
+            self.client.ack_and_delete(&self.member.group, ids).await
+        } else {
+            self.client.ack(&self.member.group, ids).await
+        }
     }
 
     /// Gives entries back, to be taken again after `delay`.
@@ -56,10 +66,17 @@ impl RedisSettler {
         let lease = self.member.lease;
         // What is idle for the whole lease may be taken; longer than that the server cannot hide anything.
         let hold = Hold { idle: lease.saturating_sub(delay), uncount };
-        let outcomes = harmless(self.client.hold(&self.member, hold, held).await)?;
+        let outcomes = harmless(self.client.move_leases(&self.member, hold, held).await)?;
         let now = Instant::now();
         let at = now.checked_add(delay + ROUNDING).unwrap_or(now + crate::inbox::FOREVER);
-        let mine = held.iter().zip(outcomes.unwrap_or_default()).filter(|(_, held)| *held);
+        // What is nobody's is found by the next read where reads claim, and needs no reminder there.
+        let found_anyway = self.client.reads_claim();
+        let remind = |moved: &Moved| match moved {
+            Moved::NotHeld => false,
+            Moved::Held => true,
+            Moved::Nobodys => !found_anyway,
+        };
+        let mine = held.iter().zip(outcomes.unwrap_or_default()).filter(|(_, moved)| remind(moved));
         let mine = mine.map(|((id, attempt), _)| (*id, *attempt));
         if delay > lease {
             let kept = |attempt| Kept { attempt, until: at, told: now, retry: true };

@@ -38,6 +38,12 @@ pub(crate) enum Code {
     QueueFull,
     /// The server does not know the command.
     UnknownCommand,
+    /// The server does not know an option of the command.
+    UnknownOption,
+    /// The server writes no append-only file.
+    NoAppendOnlyFile,
+    /// Too few replicas or disks have it in time.
+    Unconfirmed,
     /// The client was told something no server can use.
     BadSetting,
     /// Anything else.
@@ -71,6 +77,12 @@ impl CommandError {
     /// The same with another cause.
     pub(crate) fn because(self, source: fred::error::Error) -> Self {
         Self { code: code(source.kind(), source.details()), source, ..self }
+    }
+
+    /// A write that was done, and is not where it should be before it counts.
+    pub(crate) fn unconfirmed(command: &'static str, key: &str) -> Self {
+        let source = fred::error::Error::new(FredKind::Timeout, "fewer have confirmed than were asked for");
+        Self { code: Code::Unconfirmed, command, key: key.to_owned(), source }
     }
 
     pub(crate) fn code(&self) -> Code {
@@ -120,6 +132,13 @@ fn meaning(code: Code) -> (ErrorKind, &'static str) {
         Code::TimedOut => (ErrorKind::Timeout, "the server did not answer in time"),
         Code::QueueFull => (ErrorKind::Full, "too many commands wait for the server"),
         Code::UnknownCommand => (ErrorKind::Unsupported, "the server does not know the command"),
+        Code::UnknownOption => (ErrorKind::Backend, "the server does not know an option of the command"),
+        Code::NoAppendOnlyFile => {
+            (ErrorKind::InvalidConfig, "`wait_aof` needs a server with `appendonly yes`")
+        }
+        Code::Unconfirmed => {
+            (ErrorKind::Timeout, "what was added was not confirmed by enough replicas or disks in time")
+        }
         Code::BadSetting => (ErrorKind::InvalidConfig, "the client refuses its settings"),
         Code::Other => (ErrorKind::Backend, "the server refused the command"),
     }
@@ -194,6 +213,8 @@ fn server_code(details: &str) -> Option<Code> {
         | "MISCONF" => Code::NotReady,
         "ERR" if details.contains("no such key") => Code::NoKey,
         "ERR" if details.contains("requires the key to exist") => Code::NoKey,
+        "ERR" if details.contains("appendonly is disabled") => Code::NoAppendOnlyFile,
+        "ERR" if details.contains("syntax error") => Code::UnknownOption,
         "ERR" if details.contains("nknown command") => Code::UnknownCommand,
         "ERR" if details.contains("invalid password") || details.contains("AUTH <password>") => {
             Code::WrongCredentials
@@ -290,6 +311,11 @@ mod tests {
             (FredKind::Unknown, "ERR no such key", NotFound),
             (FredKind::Unknown, "ERR unknown command 'EVAL', with args beginning with: ", Unsupported),
             (FredKind::Config, "instance has cluster support disabled", InvalidConfig),
+            (
+                FredKind::Unknown,
+                "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
+                InvalidConfig,
+            ),
             (FredKind::Unknown, "ERR syntax error", Backend),
             (FredKind::Parse, "Cannot convert to map.", Backend),
         ] {

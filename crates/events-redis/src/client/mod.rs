@@ -9,7 +9,10 @@ mod reply;
 
 mod batches;
 mod chores;
+mod confirmation;
 mod eviction;
+mod features;
+mod idempotency;
 mod notes;
 mod read_connection;
 mod scripts;
@@ -20,7 +23,8 @@ mod stream_client;
 mod tls;
 mod unscripted;
 
-pub(crate) use batches::{Fields, Held};
+pub(crate) use batches::{Held, Moved, NewEntry};
+pub(crate) use confirmation::Confirmation;
 pub(crate) use connect::{Link, Role};
 pub(crate) use error::{Code, CommandError};
 pub(crate) use read_connection::ReadConnection;

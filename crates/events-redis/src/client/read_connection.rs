@@ -1,18 +1,19 @@
 //! `ReadConnection`: a connection for reads that block at the server, shared with no other command.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::{Client, WithOptions};
 use fred::interfaces::{ClientInterface, ClientLike, StreamsInterface};
-use fred::types::ClientUnblockFlag;
-use fred::types::Value;
 use fred::types::config::Options;
 use fred::types::streams::XID;
+use fred::types::{ClientUnblockFlag, CustomCommand, Value};
 use tracing::debug;
 
+use super::features::Claiming;
 use super::reply::{self, Entry};
-use super::{CommandError, Link};
+use super::{Code, CommandError, Link};
 use crate::entry_id::EntryId;
 use crate::membership::{Membership, milliseconds};
 
@@ -24,41 +25,64 @@ use crate::membership::{Membership, milliseconds};
 pub(crate) struct ReadConnection {
     link: Link,
     key: String,
+    claiming: Arc<Claiming>,
 }
 
 impl ReadConnection {
     pub(crate) fn new(link: Link, stream_key: &str) -> Self {
-        Self { link, key: stream_key.to_owned() }
+        let claiming = Arc::new(Claiming::new(link.client()));
+        Self { link, key: stream_key.to_owned(), claiming }
     }
 
     pub(crate) fn link(&self) -> &Link {
         &self.link
     }
 
-    /// Reads entries never delivered to the group, waiting up to `block` for the first.
+    /// Reads entries never delivered to the group, waiting up to `block` for the first, each with the number of its
+    /// delivery. Where the server can do that, entries whose lease has ended come first, and end the waiting.
     pub(crate) fn read_group(
         &self,
         member: &Membership,
         count: usize,
         block: Option<Duration>,
-    ) -> impl Future<Output = Result<Vec<Entry>, CommandError>> + Send + 'static {
-        let (client, key) = (self.client(), self.key.clone());
-        let (group, consumer) = (member.group.clone(), member.consumer.clone());
+    ) -> impl Future<Output = Result<Vec<(Entry, u32)>, CommandError>> + Send + 'static {
+        let (client, key, claiming) = (self.client(), self.key.clone(), Arc::clone(&self.claiming));
+        let (group, consumer, lease) = (member.group.clone(), member.consumer.clone(), member.lease_ms());
         async move {
-            let value: Result<Value, _> = client
-                .xreadgroup(
-                    group,
-                    consumer,
-                    Some(count as u64),
-                    block.map(at_least_one),
-                    false,
-                    key.as_str(),
-                    XID::NewInGroup,
-                )
-                .await;
-            let value = value.map_err(|error| CommandError::new("XREADGROUP", &key, error))?;
-            reply::read(value).ok_or_else(|| CommandError::unreadable("XREADGROUP", &key))
+            let failed = |error| CommandError::new("XREADGROUP", &key, error);
+            let connection = claiming.connection();
+            if claiming.is_worth_trying(connection) {
+                let command = CustomCommand::new_static("XREADGROUP", key.as_str(), true);
+                let mut arguments = vec!["GROUP".to_owned(), group.clone(), consumer.clone()];
+                arguments.extend(["COUNT".to_owned(), count.to_string()]);
+                if let Some(block) = block {
+                    arguments.extend(["BLOCK".to_owned(), at_least_one(block).to_string()]);
+                }
+                arguments.extend(["CLAIM".to_owned(), lease.to_string(), "STREAMS".to_owned()]);
+                arguments.extend([key.clone(), ">".to_owned()]);
+                match client.custom::<Value, _>(command, arguments).await.map_err(failed) {
+                    // Refused before anything was done.
+                    Err(error) if error.code() == Code::UnknownOption => claiming.learn(connection, false),
+                    Err(error) => return Err(error),
+                    Ok(value) => {
+                        claiming.learn(connection, true);
+                        let read = reply::deliveries(value);
+                        return read.ok_or_else(|| CommandError::unreadable("XREADGROUP", &key));
+                    }
+                }
+            }
+            let block = block.map(at_least_one);
+            let (count, new) = (Some(count as u64), XID::NewInGroup);
+            let value: Result<Value, _> =
+                client.xreadgroup(group, consumer, count, block, false, key.as_str(), new).await;
+            reply::deliveries(value.map_err(failed)?)
+                .ok_or_else(|| CommandError::unreadable("XREADGROUP", &key))
         }
+    }
+
+    /// Whether reads on this connection are known to take entries along whose lease has ended.
+    pub(crate) fn claims(&self) -> bool {
+        self.claiming.is_known(self.claiming.connection())
     }
 
     /// Reads entries after `after`, waiting up to `block` for the first. Nothing is marked or taken.

@@ -78,8 +78,28 @@ fn entry(value: Value) -> Option<Option<Entry>> {
 
 /// The entries of the one stream a read was for; none when nothing came.
 pub(super) fn read(value: Value) -> Option<Vec<Entry>> {
+    Some(deliveries(value)?.into_iter().map(|(entry, _)| entry).collect())
+}
+
+/// As [`read`], each with the number of its delivery. An entry that was delivered before comes with the number of
+/// milliseconds since then and of the deliveries before this one.
+pub(super) fn deliveries(value: Value) -> Option<Vec<(Entry, u32)>> {
+    let mut deliveries = Vec::new();
+    for item in array(only_stream(value)?)? {
+        let before = match &item {
+            Value::Array(parts) => parts.get(3).map_or(Some(0), Value::as_u64)?,
+            _ => 0,
+        };
+        let attempt = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
+        deliveries.extend(entry(item)?.map(|entry| (entry, attempt)));
+    }
+    Some(deliveries)
+}
+
+/// What a read says of the one stream it was for; nil when nothing came.
+fn only_stream(value: Value) -> Option<Value> {
     let first = match value {
-        Value::Null => return Some(Vec::new()),
+        Value::Null => return Some(Value::Null),
         Value::Map(map) => map.inner().into_values().next(),
         value => match array(value)?.into_iter().next() {
             // RESP2: an array of pairs. RESP3 may arrive flattened: name, entries.
@@ -87,10 +107,7 @@ pub(super) fn read(value: Value) -> Option<Vec<Entry>> {
             other => other,
         },
     };
-    match first {
-        None => Some(Vec::new()),
-        Some(list) => entries(list).map(|(entries, _)| entries),
-    }
+    Some(first.unwrap_or(Value::Null))
 }
 
 pub(super) fn claimed(value: Value) -> Option<Claimed> {
@@ -110,7 +127,8 @@ pub(super) fn pending(value: Value) -> Option<Vec<Pending>> {
             let [entry, _, idle, count] = parts.as_slice() else { return None };
             Some(Pending {
                 id: id(entry)?,
-                idle_ms: idle.as_u64()?,
+                // An entry that was given back is nobody's and counts as idle for -1.
+                idle_ms: u64::try_from(idle.as_i64()?).unwrap_or_default(),
                 count: u32::try_from(count.as_u64()?).unwrap_or(u32::MAX),
             })
         })
@@ -217,6 +235,20 @@ mod tests {
         assert_eq!(ids(list([text("OOM"), Value::Integer(0)])), said("OOM", ""));
         assert_eq!(ids(list([text(""), Value::Integer(3), text("1-9")])), None);
         assert_eq!(ids(list([])), None);
+    }
+
+    #[test]
+    fn a_read_that_claims_tells_the_number_of_each_delivery() {
+        let again = |count| list([text("1-0"), list([text("a"), text("b")]), Value::Integer(70), count]);
+        let numbers = |entries| {
+            deliveries(list([list([text("s"), list(entries)])]))
+                .map(|read| read.into_iter().map(|(_, attempt)| attempt).collect::<Vec<_>>())
+        };
+        let new = list([text("2-0"), list([text("a"), text("b")])]);
+        assert_eq!(numbers(vec![again(Value::Integer(2)), new]), Some(vec![3, 1]));
+        // What the server counts to its highest number is past every limit.
+        assert_eq!(numbers(vec![again(Value::Integer(i64::MAX))]), Some(vec![u32::MAX]));
+        assert_eq!(numbers(vec![again(text("x"))]), None);
     }
 
     #[test]

@@ -56,25 +56,49 @@ end
     answer_with_ids!()
 );
 
+/// As [`ADD_ENTRIES`], where the server remembers what a producer has added. `ARGV`: the producer, then for each entry
+/// the id it is remembered by or an empty text, the number of its fields, names and values. All ids are
+/// sent: one that is remembered is older than its neighbours.
+pub(super) const ADD_ONCE: &str = "\
+local ids, refusal, at = {}, '', 2
+while at <= #ARGV do
+  local once, last = ARGV[at], at + 1 + 2 * tonumber(ARGV[at + 1])
+  local id
+  if once == '' then
+    id = redis.pcall('XADD', KEYS[1], '*', unpack(ARGV, at + 2, last))
+  else
+    id = redis.pcall('XADD', KEYS[1], 'IDMP', ARGV[1], once, '*', unpack(ARGV, at + 2, last))
+  end
+  if type(id) == 'table' then refusal = id.err break end
+  ids[#ids + 1] = id
+  at = last + 1
+end
+return {refusal, #ids, unpack(ids)}";
+
 /// Moves the leases of entries that are still this delivery's. `ARGV`: group, consumer, the idle time to set, whether
-/// to take back the counted delivery, then id and count of each entry.
-/// Returns 1 for each that was held and 0 for each that was not.
+/// to take back the counted delivery, whether to make them nobody's by `XNACK`, then id and count of each entry.
+/// Returns for each 0 when it was not held, 1 when its lease was moved, and 2 when it is nobody's.
+///
+/// `XNACK` itself does not ask whose an entry is, so it must not be sent without looking. Where it is refused, as to a
+/// user without the right, the lease is moved instead.
 pub(super) const HOLD: &str = "\
 local held = {}
-for i = 5, #ARGV, 2 do
-  local id = ARGV[i]
-  local entry = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1, ARGV[2])[1]
+local key, group, consumer, idle, uncount, nack = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1', ARGV[5] == '1'
+for i = 6, #ARGV, 2 do
+  local id, moved = ARGV[i], 0
+  local entry = redis.call('XPENDING', key, group, id, id, 1, consumer)[1]
   if entry and entry[4] == tonumber(ARGV[i + 1]) then
-    local claimed
-    if ARGV[4] == '1' then
-      claimed = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'IDLE', ARGV[3], 'RETRYCOUNT', entry[4] - 1, 'JUSTID')
-    else
-      claimed = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'IDLE', ARGV[3], 'JUSTID')
+    if nack then
+      local freed = redis.pcall('XNACK', key, group, uncount and 'SILENT' or 'FAIL', 'IDS', 1, id)
+      if freed == 1 then moved = 2 end
     end
-    held[#held + 1] = #claimed
-  else
-    held[#held + 1] = 0
+    if moved == 0 and uncount then
+      moved = #redis.call('XCLAIM', key, group, consumer, 0, id, 'IDLE', idle, 'RETRYCOUNT', entry[4] - 1, 'JUSTID')
+    elseif moved == 0 then
+      moved = #redis.call('XCLAIM', key, group, consumer, 0, id, 'IDLE', idle, 'JUSTID')
+    end
   end
+  held[#held + 1] = moved
 end
 return held";
 
@@ -122,7 +146,7 @@ local function text(ms) return ms and string.format('%.0f', ms) or '' end
 for i = 5, #ARGV, 4 do
   local id, attempts, detail = ARGV[i], tonumber(ARGV[i + 2]), ARGV[i + 3]
   local held = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1, ARGV[2])[1]
-  if held and held[4] == tonumber(ARGV[i + 1]) then
+  if held and math.min(held[4], 4294967295) == tonumber(ARGV[i + 1]) then
     local entry = redis.call('XRANGE', KEYS[1], id, id)[1]
     local noted = redis.pcall('HGET', ARGV[4], id)
     local readable, note = pcall(cjson.decode, type(noted) == 'string' and noted or '{}')

@@ -10,13 +10,14 @@ use bytes::Bytes;
 use events_core::MessageId;
 use fred::clients::{Client, WithOptions};
 use fred::interfaces::{ClientLike, LuaInterface, StreamsInterface};
-use fred::types::Value;
 use fred::types::config::Options;
 use fred::types::streams::XPendingArgs;
+use fred::types::{CustomCommand, Value};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
+use super::features::Probe;
 use super::reply::{self, Claimed, Entry, GroupInfo, Pending};
 use super::{Code, CommandError, Link, scripts};
 use crate::entry_id::EntryId;
@@ -34,6 +35,8 @@ pub(crate) struct StreamClient {
     pub(super) dead_key: Arc<str>,
     /// Cleared for good once the server refuses scripts.
     scripts: Arc<AtomicBool>,
+    /// What is known of the server.
+    pub(super) probe: Arc<Probe>,
     /// Set once the server was asked whether it runs scripts.
     asked: Arc<OnceCell<()>>,
 }
@@ -54,12 +57,14 @@ impl StreamClient {
         // In a cluster a script needs all its keys in one slot, and not every key can have that; see `keys`.
         let one_slot = stream_key.contains('{') || !stream_key.contains('}');
         let scripts = one_slot || !link.client().is_clustered();
+        let probe = Arc::new(Probe::new(link.client()));
         Self {
             link,
             options,
             key: stream_key.into(),
             dead_key: dead_letter_key(stream_key).into(),
             scripts: Arc::new(AtomicBool::new(scripts)),
+            probe,
             asked: Arc::default(),
         }
     }
@@ -91,7 +96,7 @@ impl StreamClient {
         if self.link.is_refused() {
             return Err(self.link.explain(CommandError::disconnected(command, &self.key)));
         }
-        let patience = self.options.timeout.unwrap_or_default();
+        let patience = self.patience();
         let started = Instant::now();
         match timeout(patience, client.wait_for_connect()).await {
             Ok(connected) => connected.map_err(self.failed(command))?,
@@ -99,6 +104,11 @@ impl StreamClient {
         }
         let left = patience.saturating_sub(started.elapsed()).max(Duration::from_millis(1));
         Ok(client.with_options(&Options { timeout: Some(left), ..self.options.clone() }))
+    }
+
+    /// How long one command may take.
+    pub(super) fn patience(&self) -> Duration {
+        self.options.timeout.unwrap_or_default()
     }
 
     pub(super) fn key(&self) -> &str {
@@ -295,6 +305,16 @@ impl StreamClient {
             .await
             .map_err(self.failed("XPENDING"))?;
         reply::pending(value).ok_or_else(|| self.unreadable("XPENDING"))
+    }
+
+    /// Acknowledges entries, whoever holds them, and deletes those that no other group still needs, in one command.
+    pub(crate) async fn ack_and_delete(&self, group: &str, ids: Vec<String>) -> Result<()> {
+        let command = CustomCommand::new_static("XACKDEL", self.key(), false);
+        let mut arguments = vec![self.key().to_owned(), group.to_owned(), "ACKED".to_owned()];
+        arguments.extend(["IDS".to_owned(), ids.len().to_string()]);
+        arguments.extend(ids);
+        let acked = self.client("XACKDEL").await?.custom::<Value, _>(command, arguments).await;
+        acked.map(drop).map_err(self.failed("XACKDEL"))
     }
 
     /// Acknowledges entries, whoever holds them, in one command.

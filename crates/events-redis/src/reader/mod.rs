@@ -166,14 +166,19 @@ impl Reader {
                 return Ok(());
             }
         }
-        // First without waiting: only when there is nothing new is it worth looking again for expired leases.
-        if self.read_to_end.is_none_or(|at| at < demand.since) {
+        let left = demand.until.saturating_duration_since(Instant::now());
+        // Reads that take expired entries along leave it to a scan of its own time to find what is gone from the stream.
+        let claims = self.reads.claims();
+        let scanned = if claims { self.scan.was_made() } else { !self.scan.is_older_than(demand.since) };
+        // Such a read may wait for both at once. Others come without waiting first: only when there is nothing new is it
+        // worth looking for expired leases.
+        let waits_for_both = claims && scanned && !left.is_zero();
+        if !waits_for_both && self.read_to_end.is_none_or(|at| at < demand.since) {
             return self.read(demand.max, None, Some(demand)).await;
         }
-        if self.scan.is_older_than(demand.since) {
+        if !scanned {
             return self.scan(demand.max).await;
         }
-        let left = demand.until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             self.inbox.answer(demand, Ok(()));
             return Ok(());

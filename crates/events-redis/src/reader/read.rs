@@ -14,7 +14,8 @@ use crate::inbox::Demand;
 const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Reader {
-    /// Reads up to `count` new entries, waiting up to `block` for the first, and hands them over.
+    /// Reads up to `count` entries, new ones and where the server can do that expired ones, waiting up to `block` for the
+    /// first, and hands them over.
     pub(super) async fn read(
         &mut self,
         count: usize,
@@ -22,7 +23,9 @@ impl Reader {
         demand: Option<&Demand>,
     ) -> Result<(), CommandError> {
         let sent = Instant::now();
-        let entries = match self.read_entries(count, block, demand).await {
+        let read = self.read_entries(count, block, demand).await;
+        self.commands.set_reads_claim(self.reads.claims());
+        let entries = match read {
             Ok(entries) => entries,
             // Somebody else's CLIENT UNBLOCK: nothing came.
             Err(error) if error.code() == Code::Unblocked => Vec::new(),
@@ -39,7 +42,7 @@ impl Reader {
             return Ok(());
         }
         self.ahead = entries.len() == count && count >= READ_AHEAD_FROM;
-        self.hand_over(entries.into_iter().map(|entry| (entry, 1)).collect(), sent).await;
+        self.hand_over(entries, sent).await;
         Ok(())
     }
 
@@ -48,7 +51,7 @@ impl Reader {
         count: usize,
         block: Option<Duration>,
         demand: Option<&Demand>,
-    ) -> Result<Vec<Entry>, CommandError> {
+    ) -> Result<Vec<(Entry, u32)>, CommandError> {
         let patience = block.unwrap_or_default() + self.overdue;
         let mut overdue_at = Instant::now() + patience;
         let mut read = Box::pin(self.reads.read_group(&self.member, count, block));

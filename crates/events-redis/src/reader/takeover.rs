@@ -14,6 +14,10 @@ use crate::entry_id::EntryId;
 /// How many pending entries are asked for at once when only their counts are wanted.
 const COUNTS_AT_ONCE: usize = 1_000;
 
+/// The time between two looks for pending entries that the stream no longer holds, where that is all they are for.
+/// Nobody waits for those: they only count as pending.
+const CLEARING_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Going through the own pending entries.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recovery {
@@ -35,7 +39,8 @@ impl Recovery {
     }
 }
 
-/// Going through the pending entries of the whole group, page by page, again and again.
+/// Going through the pending entries of the whole group, page by page, again and again: for entries whose lease has
+/// ended, unless reads take those along, and for entries that the stream no longer holds, which no read tells of.
 #[derive(Debug)]
 pub(super) struct Scan {
     next: EntryId,
@@ -65,6 +70,10 @@ impl Scan {
         self.complete.is_none_or(|complete| complete < since)
     }
 
+    pub(super) fn was_made(&self) -> bool {
+        self.complete.is_some()
+    }
+
     fn page_from(&mut self) -> EntryId {
         if self.next == EntryId::ZERO {
             self.began = Instant::now();
@@ -72,11 +81,11 @@ impl Scan {
         self.next
     }
 
-    fn page_done(&mut self, next: EntryId) {
+    fn page_done(&mut self, next: EntryId, reads_claim: bool) {
         self.next = next;
         if next == EntryId::ZERO {
             self.complete = Some(self.began);
-            self.due = Instant::now() + self.interval;
+            self.due = Instant::now() + if reads_claim { CLEARING_INTERVAL } else { self.interval };
         }
     }
 }
@@ -131,7 +140,7 @@ impl Reader {
             let from = self.scan.page_from();
             let now = Instant::now();
             let page = self.commands.claim_expired(&self.member, from, max).await?;
-            self.scan.page_done(page.next);
+            self.scan.page_done(page.next, self.reads.claims());
             if page.gone > 0 {
                 self.report_gone(page.gone);
             }

@@ -7,7 +7,7 @@ use events_core::wire::RawMessage;
 use events_core::{ConsumerOptions, EventAdmin, EventConsumer, EventPublisher, MessageId, async_trait};
 use events_redis::{RedisAdmin, RedisConfig, RedisConsumer, RedisPublisher};
 use events_testkit::{Fault, Harness};
-use test_servers::{RedisServer, Reply};
+use test_servers::{RedisServer, Reply, ServerGeneration};
 
 /// A server of the case's own, whose data outlive its process.
 #[derive(Debug)]
@@ -17,11 +17,11 @@ pub(crate) struct RedisHarness {
 }
 
 impl RedisHarness {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(generation: ServerGeneration) -> Self {
         // Written before it is answered, but not forced to the disk: cases kill the process, not the machine, and a
         // busy disk must not cost them their leases.
-        let server =
-            RedisServer::builder().with_arguments(["--appendonly", "yes", "--appendfsync", "no"]).start();
+        let durable = ["--appendonly", "yes", "--appendfsync", "no"];
+        let server = RedisServer::builder().with_generation(generation).with_arguments(durable).start();
         let server = server.expect("a Redis server");
         let config = RedisConfig::new(server.url());
         Self { server: Mutex::new(server), config }

@@ -6,13 +6,16 @@ mod harness;
 mod proxy;
 mod raw;
 
+mod confirmation;
 mod connecting;
 mod dead_letters;
 mod eviction;
 mod failover;
 mod faults;
+mod idempotency;
 mod leases;
 mod meeting;
+mod newer_servers;
 mod receiving;
 mod refusals;
 mod security;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use events_core::{ConsumerOptions, Delivery, Event, EventConsumer, EventPublisher};
 use events_redis::{RedisConfig, RedisConsumer, RedisPublisher};
-use test_servers::{RedisServer, Reply};
+use test_servers::{RedisServer, Reply, ServerGeneration};
 use tokio::time::Instant;
 
 /// How long a test waits for what must happen; only spent when it does not.
@@ -25,6 +25,11 @@ pub(crate) const RESENDS: u32 = 2;
 
 pub(crate) fn server() -> RedisServer {
     RedisServer::start().expect("a Redis server")
+}
+
+/// A server of another generation than the system's own.
+pub(crate) fn server_of(generation: ServerGeneration) -> RedisServer {
+    RedisServer::builder().with_generation(generation).start().expect("a Redis server of this generation")
 }
 
 /// A configuration that notices a silent server soon.
@@ -114,4 +119,17 @@ pub(crate) fn blocked(server: &RedisServer) -> u64 {
 pub(crate) fn pending(server: &RedisServer) -> i64 {
     let summary = command(server, &["XPENDING", STREAM, GROUP]);
     summary.array().and_then(|parts| parts[0].integer()).expect("XPENDING tells a number")
+}
+
+/// How often the server was sent this command, by scripts included.
+pub(crate) fn calls(server: &RedisServer, name: &str) -> u64 {
+    let stats = command(server, &["INFO", "commandstats"]);
+    let prefix = format!("cmdstat_{name}:calls=");
+    let line = stats.text().and_then(|text| text.lines().find_map(|line| line.strip_prefix(&prefix)));
+    line.and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or_default()
+}
+
+/// How many entries the stream holds.
+pub(crate) fn length(server: &RedisServer) -> i64 {
+    command(server, &["XLEN", STREAM]).integer().expect("XLEN tells a number")
 }

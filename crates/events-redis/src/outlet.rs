@@ -1,0 +1,90 @@
+//! `Outlet`: adds entries to a stream, and sees to it that they are added once and confirmed where that was asked for.
+
+use std::time::Duration;
+
+use events_core::MessageId;
+use tokio::sync::Mutex;
+use tracing::warn;
+
+use crate::RedisConfig;
+use crate::client::{CommandError, Confirmation, NewEntry, StreamClient};
+
+/// Adds entries to a stream.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    client: StreamClient,
+    producer: Option<String>,
+    confirmation: Option<Confirmation>,
+    /// The connection for which the server was found to do what is asked of it.
+    prepared: Mutex<Option<u64>>,
+    patience: Duration,
+}
+
+impl Outlet {
+    pub(crate) fn new(client: StreamClient, config: &RedisConfig) -> Self {
+        let confirmation = Confirmation::of(config);
+        let confirming = confirmation.as_ref().map_or(Duration::ZERO, |_| config.wait_timeout);
+        Self {
+            client,
+            producer: config.producer_id.clone(),
+            confirmation,
+            prepared: Mutex::new(None),
+            patience: config.command_timeout + confirming,
+        }
+    }
+
+    pub(crate) fn client(&self) -> &StreamClient {
+        &self.client
+    }
+
+    /// How long adding may take.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// Makes sure, once per connection, that the server does what the configuration asks for.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not. Nothing was added then.
+    pub(crate) async fn prepare(&self) -> Result<(), CommandError> {
+        if self.producer.is_none() && self.confirmation.is_none() {
+            return Ok(());
+        }
+        let mut prepared = self.prepared.lock().await;
+        let connection = self.client.begin();
+        if *prepared == Some(connection) {
+            return Ok(());
+        }
+        if let Some(confirmation) = &self.confirmation {
+            self.client.check_confirmation(confirmation).await?;
+        }
+        if let Some(producer) = &self.producer {
+            if self.client.features().await.idempotent {
+                self.client.widen_memory().await;
+            } else {
+                let stream = self.client.stream_key().as_ref();
+                warn!(
+                    stream,
+                    producer, "the server does not remember what was published; a retry may add it again"
+                );
+            }
+        }
+        *prepared = Some(connection);
+        Ok(())
+    }
+
+    /// Adds entries in order and says of each what became of it.
+    pub(crate) async fn add(&self, batch: Vec<NewEntry>) -> Vec<Result<MessageId, CommandError>> {
+        let connection = self.client.begin();
+        let mut added = self.client.add_many(batch, self.producer.as_deref()).await;
+        if let Some(confirmation) = &self.confirmation
+            && added.iter().any(Result::is_ok)
+            && let Err(error) = self.client.confirm(confirmation, connection).await
+        {
+            let accepted = added.iter_mut().filter(|outcome| outcome.is_ok());
+            accepted.for_each(|outcome| *outcome = Err(error.clone()));
+        }
+        added
+    }
+}
