@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 fn replica_of(primary: &RedisServer, generation: ServerGeneration) -> RedisServer {
     let port = primary.port().to_string();
     let arguments = ["--replicaof", "127.0.0.1", &port, "--appendonly", "yes"];
-    RedisServer::builder().with_generation(generation).with_arguments(arguments).start().unwrap()
+    RedisServer::builder().with_generation(generation).with_arguments(arguments).start().expect("a server")
 }
 
 async fn replica_follows(primary: &RedisServer) {

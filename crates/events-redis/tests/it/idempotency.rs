@@ -21,15 +21,22 @@ async fn publish_with_lost_answer(
 ) -> Vec<events_core::MessageId> {
     let events = numbered(numbers);
     proxy.lose_an_answer();
-    let ids = publisher.publish_batch(&events).await.unwrap().into_ids().unwrap();
+    let ids = publisher
+        .publish_batch(&events)
+        .await
+        .expect("the batch is sent")
+        .into_ids()
+        .expect("all of it is accepted");
     assert!(!proxy.is_losing(), "no answer was lost");
     ids
 }
 
 fn stream_ids(server: &RedisServer) -> Vec<String> {
     let entries = command(server, &["XRANGE", STREAM, "-", "+"]);
-    let id = |entry: &Reply| entry.array().and_then(|parts| parts[0].text()).unwrap().to_owned();
-    entries.array().unwrap().iter().map(id).collect()
+    let id = |entry: &Reply| {
+        entry.array().and_then(|parts| parts[0].text()).expect("an entry has an id").to_owned()
+    };
+    entries.array().expect("XRANGE lists entries").iter().map(id).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

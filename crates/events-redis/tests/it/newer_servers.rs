@@ -18,22 +18,22 @@ fn long_options() -> ConsumerOptions {
 
 /// Gives an event back in every way there is, and tells how each next delivery is counted.
 async fn attempts_after_giving_back(config: &RedisConfig) -> Vec<u32> {
-    let publisher = RedisPublisher::connect(config, STREAM).await.unwrap();
-    let mut consumer = RedisConsumer::connect(config, STREAM, long_options()).await.unwrap();
+    let publisher = RedisPublisher::connect(config, STREAM).await.expect("a publisher");
+    let mut consumer = RedisConsumer::connect(config, STREAM, long_options()).await.expect("a consumer");
     publish(&publisher, 0..1).await;
     let mut attempts = Vec::new();
     for way in 0..4 {
         let delivery = receive_one(&mut consumer).await;
         attempts.push(delivery.attempt());
         match way {
-            0 => delivery.nack().await.unwrap(),
-            1 => delivery.release().await.unwrap(),
-            2 => delivery.nack_after(Duration::from_millis(50)).await.unwrap(),
-            _ => delivery.ack().await.unwrap(),
+            0 => delivery.nack().await.expect("it is given back"),
+            1 => delivery.release().await.expect("it is given back"),
+            2 => delivery.nack_after(Duration::from_millis(50)).await.expect("it is given back"),
+            _ => delivery.ack().await.expect("it is acknowledged"),
         }
     }
-    assert!(consumer.receive(BATCH, Duration::from_millis(100)).await.unwrap().is_empty());
-    consumer.close().await.unwrap();
+    assert!(consumer.receive(BATCH, Duration::from_millis(100)).await.expect("receiving works").is_empty());
+    consumer.close().await.expect("it closes");
     attempts
 }
 
@@ -74,7 +74,9 @@ async fn what_is_given_back_wakes_whoever_waits() {
     // Reads that block for longer than the test: only the server can end them.
     let patient = config(&server).with_read_patience(LONG, DEADLINE);
     let mut one = RedisConsumer::connect(&patient, STREAM, long_options()).await.unwrap();
-    let mut other = RedisConsumer::connect(&patient, STREAM, long_options()).await.unwrap();
+    // Its lease is longer: to look idle for the lease of the one that gives back would not be enough for it.
+    let longer = long_options().with_lease(LONG * 2);
+    let mut other = RedisConsumer::connect(&patient, STREAM, longer).await.unwrap();
     publish(&publisher, 0..1).await;
     let held = receive_one(&mut one).await;
     let waiting = tokio::spawn(async move {
@@ -162,8 +164,9 @@ async fn eventually_published(publisher: &RedisPublisher, server: &RedisServer, 
     loop {
         assert!(tokio::time::Instant::now() < end, "the server is not reached");
         let before = calls(server, "xadd");
-        let report =
-            events_core::EventPublisher::publish_batch(publisher, &numbered(n..n + 1)).await.unwrap();
+        let report = events_core::EventPublisher::publish_batch(publisher, &numbered(n..n + 1))
+            .await
+            .expect("the batch is sent");
         if report.into_ids().is_ok() && calls(server, "xadd") > before {
             return;
         }
@@ -177,7 +180,7 @@ async fn next_number(consumer: &mut RedisConsumer, n: u64) -> events_core::Deliv
             if number(&delivery) == n {
                 return delivery;
             }
-            delivery.ack().await.unwrap();
+            delivery.ack().await.expect("it is acknowledged");
         }
     }
 }
