@@ -15,6 +15,8 @@ mod faults;
 mod idempotency;
 mod leases;
 mod meeting;
+#[cfg(target_os = "linux")]
+mod memory;
 mod newer_servers;
 mod receiving;
 mod refusals;
