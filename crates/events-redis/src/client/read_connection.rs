@@ -52,7 +52,7 @@ impl ReadConnection {
             let failed = |error| CommandError::new("XREADGROUP", &key, error);
             let connection = claiming.connection();
             if claiming.is_worth_trying(connection) {
-                let command = CustomCommand::new_static("XREADGROUP", key.as_str(), true);
+                let command = CustomCommand::new_static("XREADGROUP", key.as_str(), block.is_some());
                 let mut arguments = vec!["GROUP".to_owned(), group.clone(), consumer.clone()];
                 arguments.extend(["COUNT".to_owned(), count.to_string()]);
                 if let Some(block) = block {
