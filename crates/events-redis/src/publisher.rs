@@ -196,9 +196,11 @@ impl EventPublisher for RedisPublisher {
         let max_bytes = self.capabilities.max_event_bytes;
         let chunks = Chunks { events, at: 0, max_bytes, encoding: self.encoding };
         let mut outcomes: Vec<(usize, Result<MessageId>)> = Vec::with_capacity(events.len());
+        // Single commands are sent as their futures are polled, which is in order within one chunk only.
+        let at_once = if self.client.scripted() { COMMANDS_ON_THEIR_WAY } else { 1 };
         let mut on_their_way = FuturesOrdered::new();
         for chunk in chunks {
-            if on_their_way.len() == COMMANDS_ON_THEIR_WAY {
+            if on_their_way.len() == at_once {
                 outcomes.extend(on_their_way.next().await.unwrap_or_default());
             }
             on_their_way.push_back(self.send(chunk));

@@ -124,7 +124,7 @@ impl StreamClient {
     }
 
     /// Whether scripts are worth trying.
-    pub(super) fn scripted(&self) -> bool {
+    pub(crate) fn scripted(&self) -> bool {
         self.scripts.load(Ordering::Relaxed)
     }
 
