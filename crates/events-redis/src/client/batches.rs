@@ -53,7 +53,7 @@ impl StreamClient {
     /// its id is that of the first time.
     pub(crate) async fn add_many(
         &self,
-        batch: Vec<NewEntry>,
+        mut batch: Vec<NewEntry>,
         producer: Option<&str>,
     ) -> Vec<Result<MessageId>> {
         let producer = match producer {
@@ -67,15 +67,18 @@ impl StreamClient {
                 Err(error) => return batch.iter().map(|_| Err(error.clone())).collect(),
             }
         }
-        let adds: FuturesOrdered<_> = batch
-            .into_iter()
-            .map(|NewEntry { once, fields }| async {
-                match producer.zip(once) {
-                    Some((producer, once)) => self.add_once(producer, once, fields).await,
-                    None => self.add(fields).await,
-                }
-            })
-            .collect();
+        let add = |NewEntry { once, fields }: NewEntry| async {
+            match producer.zip(once) {
+                Some((producer, once)) => self.add_once(producer, once, fields).await,
+                None => self.add(fields).await,
+            }
+        };
+        if batch.len() == 1
+            && let Some(single) = batch.pop()
+        {
+            return vec![add(single).await];
+        }
+        let adds: FuturesOrdered<_> = batch.into_iter().map(add).collect();
         adds.collect().await
     }
 
