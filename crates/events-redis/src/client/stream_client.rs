@@ -161,8 +161,11 @@ impl StreamClient {
     /// would be done again out of order.
     pub(crate) async fn ask_for_scripts(&self) {
         let asked = self.asked.get_or_try_init(async || self.script("return 1", Vec::new()).await.map(drop));
-        if let Err(error) = asked.await {
-            debug!(%error, "whether scripts are run is not known yet");
+        // One asks at a time, and while the server is away each of them in vain: nobody waits for all before him.
+        match timeout(self.patience(), asked).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => debug!(%error, "whether scripts are run is not known yet"),
+            Err(_) => debug!("whether scripts are run is not known yet"),
         }
     }
 

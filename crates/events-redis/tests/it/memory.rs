@@ -78,7 +78,7 @@ async fn stays_bounded(frozen: bool) {
         .with_command_timeout(Duration::from_millis(100))
         .with_max_queued_bytes(NonZeroU64::new(BOUND).expect("not zero"));
     let publisher = Arc::new(RedisPublisher::connect(&config, STREAM).await.expect("a publisher"));
-    publish(&publisher, 0..1).await;
+    publish(&publisher, 0..2).await;
     if frozen {
         server.freeze().expect("the server freezes");
     } else {
