@@ -13,6 +13,7 @@ use fred::types::config::{
     ClusterDiscoveryPolicy, Config, ConnectionConfig, PerformanceConfig, ReconnectError, ReconnectPolicy,
     Server, ServerConfig, TcpConfig, UnresponsiveConfig,
 };
+use socket2 as _;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -303,6 +304,9 @@ fn set_patience(builder: &mut Builder, config: &RedisConfig, role: Role) {
             // Unset means Nagle's algorithm, which holds back small commands.
             nodelay: Some(true),
             keepalive: Some(TcpKeepalive::new().with_time(Duration::from_secs(30))),
+            // What is written to a server that reads no more would wait for ever, and everything after it in memory.
+            #[cfg(target_os = "linux")]
+            user_timeout: Some(limit),
             ..TcpConfig::default()
         },
         ..ConnectionConfig::default()

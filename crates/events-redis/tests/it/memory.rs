@@ -15,7 +15,7 @@ use crate::support::*;
 const MIB: u64 = 1024 * 1024;
 
 /// How many bytes may wait to be sent.
-const BOUND: u64 = MIB;
+const BOUND: u64 = 8 * MIB;
 
 /// How many publish at once, each a batch that lies encoded with its caller until there is room for it.
 const CALLERS: u64 = 64;

@@ -138,11 +138,11 @@ async fn an_event_that_others_called_fatal_becomes_a_dead_letter() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_of_another_version_is_asked_anew() {
     let (new, old) = (server_of(ServerGeneration::Redis8), server());
-    let proxy = Proxy::start(new.port()).await;
+    let proxy = Proxy::start(old.port()).await;
     let config = config(&new).with_url(format!("redis://{}", proxy.address));
     let publisher = RedisPublisher::connect(&config, STREAM).await.unwrap();
     let mut consumer = RedisConsumer::connect(&config, STREAM, long_options()).await.unwrap();
-    for (round, (server, before)) in [(&new, &old), (&old, &new), (&new, &old)].into_iter().enumerate() {
+    for (round, (server, before)) in [(&old, &new), (&new, &old), (&old, &new)].into_iter().enumerate() {
         proxy.redirect(server.port());
         command(before, &["CLIENT", "KILL", "TYPE", "normal"]);
         let n = round as u64;
@@ -153,7 +153,7 @@ async fn a_server_of_another_version_is_asked_anew() {
         assert_eq!(again.attempt(), 2, "round {round}");
         again.ack().await.unwrap();
     }
-    assert!(calls(&new, "xnack") >= 2);
+    assert!(calls(&new, "xnack") >= 1);
     assert_eq!(calls(&old, "xnack"), 0);
     assert!(calls(&old, "xclaim") >= 1);
 }
