@@ -55,7 +55,8 @@ impl Gate {
         let shared = &self.0;
         if shared.go_alone() {
             let _alone = Alone(shared);
-            let added = shared.outlet.add(vec![entry]).await.pop();
+            let line = shared.outlet.line().await?;
+            let added = shared.outlet.add(line, vec![entry]).await.pop();
             return added.unwrap_or_else(|| Err(shared.disconnected()));
         }
         let (caller, outcome) = oneshot::channel();
@@ -126,7 +127,11 @@ async fn send_what_waits(mut sending: Sending) {
             return;
         }
         shared.outlet.client().ask_for_scripts().await;
-        for (outcome, caller) in shared.outlet.add(batch).await.into_iter().zip(callers) {
+        let outcomes = match shared.outlet.line().await {
+            Ok(line) => shared.outlet.add(line, batch).await,
+            Err(error) => batch.iter().map(|_| Err(error.clone())).collect(),
+        };
+        for (outcome, caller) in outcomes.into_iter().zip(callers) {
             // A caller that is gone has left open whether its event is published.
             caller.send(outcome).ok();
         }

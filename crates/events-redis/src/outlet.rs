@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use tracing::warn;
 
 use crate::RedisConfig;
-use crate::client::{CommandError, Confirmation, NewEntry, StreamClient};
+use crate::client::{CommandError, Confirmation, Line, NewEntry, StreamClient};
 
 /// Adds entries to a stream.
 #[derive(Debug)]
@@ -74,10 +74,23 @@ impl Outlet {
         Ok(())
     }
 
+    /// A way to the server, to be gone at once; see [`Line`].
+    ///
+    /// # Errors
+    ///
+    /// There is no connection for as long as a command may take.
+    pub(crate) async fn line(&self) -> Result<Line<'_>, CommandError> {
+        self.client.line(self.producer.as_deref()).await
+    }
+
     /// Adds entries in order and says of each what became of it.
-    pub(crate) async fn add(&self, batch: Vec<NewEntry>) -> Vec<Result<MessageId, CommandError>> {
+    pub(crate) async fn add(
+        &self,
+        line: Line<'_>,
+        batch: Vec<NewEntry>,
+    ) -> Vec<Result<MessageId, CommandError>> {
         let connection = self.client.begin();
-        let mut added = self.client.add_many(batch, self.producer.as_deref()).await;
+        let mut added = line.add_many(batch).await;
         if let Some(confirmation) = &self.confirmation
             && added.iter().any(Result::is_ok)
             && let Err(error) = self.client.confirm(confirmation, connection).await

@@ -1,5 +1,7 @@
 //! `RedisPublisher`: events in, entries of a stream out.
 
+use std::mem;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::RedisConfig;
 use crate::capabilities::capabilities;
-use crate::client::{ForeignClient, Link, NewEntry, Role, StreamClient};
+use crate::client::{CommandError, ForeignClient, Line, Link, NewEntry, Role, StreamClient};
 use crate::gate::Gate;
 use crate::janitor::Janitor;
 use crate::outlet::Outlet;
@@ -147,21 +149,24 @@ impl RedisPublisher {
         Ok(self.gate.send(entry(event, encoded), bytes).await?)
     }
 
-    /// Sends one command's worth of events and says of each what became of it.
-    async fn send(&self, chunk: Chunk) -> Vec<(usize, Result<MessageId>)> {
-        let Chunk { indexes, batch, bytes, refused } = chunk;
-        let mut outcomes: Vec<_> = refused.into_iter().map(|(at, error)| (at, Err(error))).collect();
-        if batch.is_empty() {
-            return outcomes;
+    /// Waits for room and for a connection, each for as long as a command may take.
+    ///
+    /// Where there was none for those before, there is none for those after: they would be out of order, and the whole
+    /// batch would wait once for each command.
+    async fn pass(&self, chunk: &Chunk, refusal: Option<Refusal>) -> Result<Pass<'_>, Refusal> {
+        if let Some(refusal) = refusal {
+            return Err(refusal);
         }
-        let Some(_room) = self.room(bytes, batch.len()).await else {
-            outcomes.extend(indexes.into_iter().map(|at| (at, Err(full()))));
-            return outcomes;
-        };
-        let added = self.outlet.add(batch).await;
+        let room = self.room(chunk.bytes, chunk.batch.len()).await.ok_or(Refusal::Full)?;
+        Ok(Pass { line: self.outlet.line().await.map_err(Refusal::Away)?, _room: room })
+    }
+
+    /// Sends one command's worth of events and says of each what became of it.
+    async fn send(&self, mut chunk: Chunk, pass: Pass<'_>) -> Vec<(usize, Result<MessageId>)> {
+        let added = self.outlet.add(pass.line, mem::take(&mut chunk.batch)).await;
         let added = added.into_iter().map(|id| id.map_err(Error::from));
-        outcomes.extend(indexes.into_iter().zip(added));
-        outcomes
+        let accepted = mem::take(&mut chunk.indexes).into_iter().zip(added);
+        accepted.chain(chunk.refused()).collect()
     }
 
     /// Room among what is on its way; none when there is none for as long as a command may take.
@@ -196,15 +201,37 @@ impl EventPublisher for RedisPublisher {
         let max_bytes = self.capabilities.max_event_bytes;
         let chunks = Chunks { events, at: 0, max_bytes, encoding: self.encoding };
         let mut outcomes: Vec<(usize, Result<MessageId>)> = Vec::with_capacity(events.len());
-        // Single commands are sent as their futures are polled, which is in order within one chunk only.
+        // Single commands that were refused as a script are not sent at once.
         let at_once = if self.client.scripted() { COMMANDS_ON_THEIR_WAY } else { 1 };
         let mut on_their_way = FuturesOrdered::new();
+        let mut refusal = None;
         for chunk in chunks {
             if on_their_way.len() == at_once {
                 outcomes.extend(on_their_way.next().await.unwrap_or_default());
             }
-            on_their_way.push_back(self.send(chunk));
-            // Polled at once, so that the server has this one to do while the next is encoded.
+            if chunk.batch.is_empty() {
+                outcomes.extend(chunk.refused());
+                continue;
+            }
+            let pass = {
+                let mut pass = pin!(self.pass(&chunk, refusal.take()));
+                loop {
+                    tokio::select! {
+                        biased;
+                        pass = &mut pass => break pass,
+                        // Goes on meanwhile, since it gives up its room only once it was looked at.
+                        Some(sent) = on_their_way.next() => outcomes.extend(sent),
+                    }
+                }
+            };
+            match pass {
+                Ok(pass) => on_their_way.push_back(self.send(chunk, pass)),
+                Err(refused) => {
+                    outcomes.extend(chunk.refuse(&refused));
+                    refusal = Some(refused);
+                }
+            }
+            // Polled at once, so that it keeps its place and the server has this one to do while the next is encoded.
             outcomes.extend(on_their_way.next().now_or_never().flatten().unwrap_or_default());
         }
         while let Some(sent) = on_their_way.next().await {
@@ -230,6 +257,40 @@ struct Chunk {
     batch: Vec<NewEntry>,
     bytes: usize,
     refused: Vec<(usize, Error)>,
+}
+
+impl Chunk {
+    /// What became of events that could not be encoded.
+    fn refused(self) -> impl Iterator<Item = (usize, Result<MessageId>)> {
+        self.refused.into_iter().map(|(at, error)| (at, Err(error)))
+    }
+
+    /// What became of all, when nothing is sent.
+    fn refuse(mut self, refusal: &Refusal) -> impl Iterator<Item = (usize, Result<MessageId>)> {
+        let unsent = mem::take(&mut self.indexes).into_iter().map(|at| (at, Err(refusal.error())));
+        unsent.chain(self.refused())
+    }
+}
+
+/// Leave for one command: there is room for it, and a connection.
+struct Pass<'p> {
+    line: Line<'p>,
+    _room: SemaphorePermit<'p>,
+}
+
+/// Why a command was not sent.
+enum Refusal {
+    Full,
+    Away(CommandError),
+}
+
+impl Refusal {
+    fn error(&self) -> Error {
+        match self {
+            Self::Full => full(),
+            Self::Away(error) => error.clone().into(),
+        }
+    }
 }
 
 /// Cuts a batch into commands, and encodes each only when it is about to be sent.

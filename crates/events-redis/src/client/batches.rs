@@ -1,9 +1,7 @@
-//! What is done to many entries at once: by one script where the server runs scripts, by single commands where not.
+//! What is done to many entries of a group at once: by one script where the server runs scripts, by single commands where not.
 
-use bytes::Bytes;
-use events_core::{DeadLetterReason, MessageId};
+use events_core::DeadLetterReason;
 use fred::types::Value;
-use futures_util::stream::{FuturesOrdered, StreamExt};
 
 use super::error::CommandError;
 use super::scripts::{self, Burial, Hold};
@@ -14,17 +12,6 @@ use crate::keys::notes_key;
 use crate::membership::{Membership, milliseconds};
 
 type Result<T, E = CommandError> = std::result::Result<T, E>;
-
-/// Fields of entries that are to be added.
-pub(crate) type Fields = Vec<(Bytes, Bytes)>;
-
-/// An entry that is to be added.
-#[derive(Clone, Debug)]
-pub(crate) struct NewEntry {
-    /// What the server may remember it by.
-    pub(crate) once: Option<Bytes>,
-    pub(crate) fields: Fields,
-}
 
 /// An entry and the delivery that was counted for it.
 pub(crate) type Held = (EntryId, u32);
@@ -40,62 +27,10 @@ pub(crate) enum Moved {
     Nobodys,
 }
 
-/// A script spreads an entry's fields over Lua's stack, which holds 8,000 values.
-const MAX_SCRIPTED_FIELDS: usize = 2_000;
-
 /// How many entries one script looks at, so that no script keeps the server from others for long.
 const HELD_IN_ONE_SCRIPT: usize = 500;
 
 impl StreamClient {
-    /// Adds entries in order and returns each one's id or refusal.
-    ///
-    /// With a `producer` the server remembers what it added, if it can: an entry it remembers is not added again, and
-    /// its id is that of the first time.
-    pub(crate) async fn add_many(
-        &self,
-        mut batch: Vec<NewEntry>,
-        producer: Option<&str>,
-    ) -> Vec<Result<MessageId>> {
-        let producer = match producer {
-            Some(producer) if self.features().await.idempotent => Some(producer),
-            _ => None,
-        };
-        if batch.len() > 1 && batch.iter().all(|entry| entry.fields.len() <= MAX_SCRIPTED_FIELDS) {
-            match self.add_by_script(&batch, producer).await {
-                Ok(Some(outcomes)) => return outcomes,
-                Ok(None) => {}
-                Err(error) => return batch.iter().map(|_| Err(error.clone())).collect(),
-            }
-        }
-        let add = |NewEntry { once, fields }: NewEntry| async {
-            match producer.zip(once) {
-                Some((producer, once)) => self.add_once(producer, once, fields).await,
-                None => self.add(fields).await,
-            }
-        };
-        if batch.len() == 1
-            && let Some(single) = batch.pop()
-        {
-            return vec![add(single).await];
-        }
-        let adds: FuturesOrdered<_> = batch.into_iter().map(add).collect();
-        adds.collect().await
-    }
-
-    async fn add_by_script(
-        &self,
-        batch: &[NewEntry],
-        producer: Option<&str>,
-    ) -> Result<Option<Vec<Result<MessageId>>>> {
-        let (script, arguments) = script_to_add(batch, producer);
-        let Some(reply) = self.script(script, arguments).await? else { return Ok(None) };
-        let (refusal, ids) = reply::added(reply).ok_or_else(|| self.unreadable("EVAL"))?;
-        let refusal = fred::error::Error::new(fred::error::ErrorKind::Unknown, refusal);
-        let mut outcomes: Vec<Result<MessageId>> = ids.into_iter().map(Ok).collect();
-        outcomes.resize_with(batch.len(), || Err(CommandError::new("XADD", self.key(), refusal.clone())));
-        Ok(Some(outcomes))
-    }
-
     /// Moves the leases of entries that are still held by the delivery that is named; says of each whether it was.
     pub(crate) async fn hold(&self, member: &Membership, hold: Hold, entries: &[Held]) -> Result<Vec<bool>> {
         let moved = self.move_leases(member, hold, entries).await?;
@@ -209,26 +144,6 @@ impl StreamClient {
         let arguments = vec![member.group.clone().into(), member.consumer.clone().into()];
         self.script(scripts::LEAVE, arguments).await.map(drop)
     }
-}
-
-/// The shortest script that adds these entries, and its arguments.
-fn script_to_add(batch: &[NewEntry], producer: Option<&str>) -> (&'static str, Vec<Value>) {
-    let only_body = |entry: &NewEntry| matches!(entry.fields.as_slice(), [(name, _)] if name == events_core::wire::BODY_FIELD.as_bytes());
-    if producer.is_none() && batch.iter().all(only_body) {
-        let bodies = batch.iter().flat_map(|entry| &entry.fields).map(|(_, body)| Value::Bytes(body.clone()));
-        return (scripts::ADD_BODIES, bodies.collect());
-    }
-    let mut arguments: Vec<Value> = producer.map(Value::from).into_iter().collect();
-    for NewEntry { once, fields } in batch {
-        if producer.is_some() {
-            arguments.push(Value::Bytes(once.clone().unwrap_or_default()));
-        }
-        arguments.push(Value::Integer(fields.len() as i64));
-        for (name, value) in fields {
-            arguments.extend([Value::Bytes(name.clone()), Value::Bytes(value.clone())]);
-        }
-    }
-    (if producer.is_some() { scripts::ADD_ONCE } else { scripts::ADD_ENTRIES }, arguments)
 }
 
 fn number(number: u64) -> Value {

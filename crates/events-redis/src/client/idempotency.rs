@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-use events_core::MessageId;
 use fred::interfaces::{ClientLike, StreamsInterface};
 use fred::types::{CustomCommand, Value};
 use tracing::debug;
@@ -21,23 +19,6 @@ const REMEMBERED_SECONDS: i64 = 3_600;
 const MAKING_GROUP: &str = "events-making";
 
 impl StreamClient {
-    /// Adds one entry, unless the server remembers that `producer` added it; returns its id in both cases.
-    pub(super) async fn add_once(
-        &self,
-        producer: &str,
-        once: Bytes,
-        fields: Vec<(Bytes, Bytes)>,
-    ) -> Result<MessageId, CommandError> {
-        let command = CustomCommand::new_static("XADD", self.key(), false);
-        let mut arguments: Vec<Value> = vec![self.key().into(), "IDMP".into(), producer.into()];
-        arguments.extend([Value::Bytes(once), "*".into()]);
-        for (name, value) in fields {
-            arguments.extend([Value::Bytes(name), Value::Bytes(value)]);
-        }
-        let id: Result<String, _> = self.client("XADD").await?.custom(command, arguments).await;
-        id.map(MessageId::from).map_err(self.failed("XADD"))
-    }
-
     /// Has the server remember enough, once per connection and before anything is added: it forgets what it remembers
     /// when that is changed. What is set to more by others stays.
     ///

@@ -134,18 +134,25 @@ impl StreamClient {
         if !self.scripted() {
             return Ok(None);
         }
+        self.script_through(&self.client("EVAL").await?, script, arguments).await
+    }
+
+    /// As [`script`](Self::script), sent as soon as this is polled.
+    pub(super) async fn script_through(
+        &self,
+        client: &WithOptions<Client>,
+        script: &'static str,
+        arguments: Vec<Value>,
+    ) -> Result<Option<Value>> {
+        if !self.scripted() {
+            return Ok(None);
+        }
         let keys = if script == scripts::BURY || script == scripts::REDRIVE {
             vec![&*self.key, &*self.dead_key]
         } else {
             vec![&*self.key]
         };
-        match self
-            .client("EVAL")
-            .await?
-            .eval::<Value, _, _, _>(script, keys, arguments)
-            .await
-            .map_err(self.failed("EVAL"))
-        {
+        match client.eval::<Value, _, _, _>(script, keys, arguments).await.map_err(self.failed("EVAL")) {
             Ok(value) => Ok(Some(value)),
             Err(error) if error.refuses_scripts() => {
                 if self.scripts.swap(false, Ordering::Relaxed) {

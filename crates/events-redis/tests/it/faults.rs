@@ -1,23 +1,26 @@
-//! What goes wrong between a consumer and its server.
+//! What goes wrong between a consumer and its server, and what became of every event.
 
 use std::time::Duration;
 
-use events_core::{Delivery, Error, ErrorKind, EventConsumer, EventPublisher, ack_all};
+use events_core::{Delivery, ErrorKind, EventConsumer, ack_all};
 use events_redis::{RedisConfig, RedisConsumer};
 use test_servers::RedisServer;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use crate::account::Account;
 use crate::proxy::Proxy;
 use crate::support::*;
 
 /// Starts a `receive` in the background that waits for long, and returns once the server has its read.
 async fn blocked_receive(
     server: &RedisServer,
+    account: &Account,
     mut consumer: RedisConsumer,
 ) -> JoinHandle<(RedisConsumer, Vec<Delivery>)> {
+    let account = account.clone();
     let receiving = tokio::spawn(async move {
-        let deliveries = receive(&mut consumer, 1).await;
+        let deliveries = account.receive(&mut consumer).await;
         (consumer, deliveries)
     });
     eventually("the read blocks", || blocked(server) > 0).await;
@@ -27,83 +30,79 @@ async fn blocked_receive(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_cut_while_reading_loses_nothing() {
     let server = server();
-    let publisher = publisher(&server).await;
+    let account = Account::with(publisher(&server).await);
     for n in 0..5 {
-        let receiving = blocked_receive(&server, consumer(&server).await).await;
+        let receiving = blocked_receive(&server, &account, consumer(&server).await).await;
+        account.fault_begins();
         command(&server, &["CLIENT", "KILL", "TYPE", "normal"]);
-        publish(&publisher, n..n + 1).await;
+        account.publish(n..n + 1).await;
         let (mut consumer, deliveries) = timeout(DEADLINE, receiving).await.unwrap().unwrap();
-        assert_eq!(deliveries.iter().map(number).collect::<Vec<_>>(), [n]);
-        ack_all(deliveries).await.into_result().unwrap();
-        assert_eq!(pending(&server), 0);
+        account.fault_ends();
+        account.ack(deliveries).await;
+        account.settle(&server, &mut consumer).await;
         consumer.close().await.unwrap();
     }
+    assert_eq!(account.balance().delivered, 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_server_is_noticed_and_outlived() {
     let mut server = server();
-    let publisher = publisher(&server).await;
+    let account = Account::with(publisher(&server).await);
     let mut consumer = consumer(&server).await;
-    publish(&publisher, 0..1).await;
-    receive_one(&mut consumer).await.ack().await.unwrap();
+    account.publish(0..1).await;
+    account.settle(&server, &mut consumer).await;
+    account.fault_begins();
     server.freeze().unwrap();
     // No answer within the time it was given is an error, never an empty batch, and it comes by itself.
     let outcome = timeout(DEADLINE, consumer.receive(BATCH, Duration::from_millis(100))).await.unwrap();
     assert!(outcome.is_err_and(|error| error.is_transient()));
-    let refused = numbered(1..2);
-    let refused = timeout(DEADLINE, publisher.publish_batch(&refused)).await.unwrap().unwrap();
-    assert!(refused.outcomes()[0].as_ref().is_err_and(Error::is_transient));
+    assert_eq!(timeout(DEADLINE, account.try_publish(1..2)).await.unwrap(), [1]);
     server.thaw().unwrap();
-    publish(&publisher, 2..3).await;
-    let end = Instant::now() + DEADLINE;
-    loop {
-        assert!(Instant::now() < end);
-        let deliveries = receive(&mut consumer, 1).await;
-        let found = deliveries.iter().any(|delivery| number(delivery) == 2);
-        ack_all(deliveries).await.into_result().unwrap();
-        if found {
-            break;
-        }
-    }
+    account.publish(2..3).await;
+    account.fault_ends();
+    account.settle(&server, &mut consumer).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_on_a_silent_connection_is_found_again_at_its_first_attempt() {
     let server = server();
-    let publisher = publisher(&server).await;
+    let account = Account::with(publisher(&server).await);
     let proxy = Proxy::start(server.port()).await;
     let config = RedisConfig::new(format!("redis://{}", proxy.address))
         .with_command_timeout(Duration::from_millis(500))
         .with_read_patience(Duration::from_millis(500), Duration::from_millis(500));
     let mut consumer = RedisConsumer::connect(&config, STREAM, options()).await.unwrap();
-    publish(&publisher, 0..1).await;
-    receive_one(&mut consumer).await.ack().await.unwrap();
-    let receiving = blocked_receive(&server, consumer).await;
+    account.publish(0..1).await;
+    account.settle(&server, &mut consumer).await;
+    let receiving = blocked_receive(&server, &account, consumer).await;
     proxy.silence();
     // The server gives it to the read that waits, whose answer goes nowhere.
-    publish(&publisher, 1..2).await;
+    account.publish(1..2).await;
     assert_eq!(pending(&server), 1);
-    let (_consumer, deliveries) = timeout(DEADLINE, receiving).await.unwrap().unwrap();
+    let (mut consumer, deliveries) = timeout(DEADLINE, receiving).await.unwrap().unwrap();
     let seen: Vec<_> = deliveries.iter().map(|delivery| (number(delivery), delivery.attempt())).collect();
     assert_eq!(seen, [(1, 1)]);
+    account.ack(deliveries).await;
+    account.settle(&server, &mut consumer).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_group_starts_where_nothing_is_lost() {
     for loss in [&["FLUSHALL"][..], &["DEL", STREAM], &["XGROUP", "DESTROY", STREAM, GROUP]] {
         let server = server();
-        let publisher = publisher(&server).await;
+        let account = Account::with(publisher(&server).await);
         let mut consumer = consumer(&server).await;
-        publish(&publisher, 0..3).await;
-        let first = receive(&mut consumer, 3).await;
-        ack_all(first).await.into_result().unwrap();
-        let receiving = blocked_receive(&server, consumer).await;
+        account.publish(0..3).await;
+        account.settle(&server, &mut consumer).await;
+        let receiving = blocked_receive(&server, &account, consumer).await;
         command(&server, loss);
         // Added before the group is there again: still delivered. What was acknowledged is not.
-        publish(&publisher, 3..4).await;
-        let (_consumer, deliveries) = timeout(DEADLINE, receiving).await.unwrap().unwrap();
+        account.publish(3..4).await;
+        let (mut consumer, deliveries) = timeout(DEADLINE, receiving).await.unwrap().unwrap();
         assert_eq!(deliveries.iter().map(number).collect::<Vec<_>>(), [3], "{loss:?}");
+        account.ack(deliveries).await;
+        account.settle(&server, &mut consumer).await;
     }
 }
 
@@ -137,17 +136,22 @@ async fn closing_while_reading_leaves_nothing_pending() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_away_is_an_error_no_sooner_than_the_wait() {
-    let mut server = server();
+    let mut server = RedisServer::builder().with_append_only_file().start().unwrap();
+    let account = Account::with(publisher(&server).await);
     let mut consumer = consumer(&server).await;
+    account.publish(0..3).await;
+    let held = account.receive(&mut consumer).await;
+    account.fault_begins();
     server.kill().unwrap();
     let started = Instant::now();
     let error = consumer.receive(BATCH, Duration::from_millis(300)).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout), "{error:?}");
     assert!(started.elapsed() >= Duration::from_millis(300));
     server.restart().unwrap();
-    let publisher = publisher(&server).await;
-    publish(&publisher, 0..1).await;
-    assert_eq!(number(&receive_one(&mut consumer).await), 0);
+    account.publish(3..6).await;
+    account.fault_ends();
+    account.ack(held).await;
+    account.settle(&server, &mut consumer).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

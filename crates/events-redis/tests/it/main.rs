@@ -1,5 +1,6 @@
 //! Tests against real Redis servers.
 
+mod account;
 mod chance;
 mod conformance;
 mod harness;

@@ -3,33 +3,37 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use events_core::{Error, ErrorKind, EventConsumer, EventPublisher, Secret, ack_all};
+use events_core::{ErrorKind, EventConsumer, EventPublisher, Secret};
 use events_redis::{RedisConfig, RedisConsumer, RedisPublisher};
 use test_servers::RedisServer;
 
+use crate::account::Account;
 use crate::support::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_server_refuses_events_and_gives_them_out() {
-    let server = RedisServer::builder().start().unwrap();
-    let publisher = publisher(&server).await;
-    publish(&publisher, 0..100).await;
+    let server = server();
+    let account = Account::with(publisher(&server).await);
+    account.publish(0..100).await;
     let mut consumer = consumer(&server).await;
+    account.fault_begins();
     command(&server, &["CONFIG", "SET", "maxmemory", "1mb"]);
-    let large = vec![serde_json::json!({ "filler": "x".repeat(1000) }); 10];
-    let large: Vec<_> =
-        large.into_iter().map(|payload| events_core::Event::new("a.b", "s", payload).unwrap()).collect();
-    let report = publisher.publish_batch(&large).await.unwrap();
-    for (_, error) in report.failed() {
-        assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Full, true), "{error:?}");
+    assert_eq!(account.try_publish(100..110).await, (100..110).collect::<Vec<_>>());
+    assert_eq!(account.try_publish(110..111).await, [110]);
+    let publisher = publisher(&server).await;
+    for count in [1, 10] {
+        let report = publisher.publish_batch(&numbered(0..count)).await.unwrap();
+        for (_, error) in report.failed() {
+            assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Full, true), "{error:?}");
+        }
+        assert_eq!(report.failed().count() as u64, count);
     }
-    assert_eq!(report.failed().count(), 10);
-    let single = publisher.publish_batch(&large[..1]).await.unwrap();
-    assert_eq!(single.outcomes()[0].as_ref().map_err(Error::kind).unwrap_err(), ErrorKind::Full);
-    let deliveries = receive(&mut consumer, 100).await;
-    ack_all(deliveries).await.into_result().unwrap();
+    account.settle(&server, &mut consumer).await;
     command(&server, &["CONFIG", "SET", "maxmemory", "0"]);
-    publish(&publisher, 100..101).await;
+    account.publish(100..111).await;
+    account.fault_ends();
+    account.settle(&server, &mut consumer).await;
+    assert_eq!((account.balance().accepted, account.balance().duplicated), (111, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -95,8 +99,11 @@ async fn a_right_taken_away_while_consuming_is_told_and_not_retried_in_silence()
     command(&server, &["ACL", "SETUSER", "c", "-xreadgroup"]);
     let error = consumer.receive(BATCH, Duration::from_millis(100)).await.unwrap_err();
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::PermissionDenied, false));
+    let account = Account::with(publisher(&server).await);
+    account.publish(0..3).await;
     command(&server, &["ACL", "SETUSER", "c", "+xreadgroup"]);
-    assert!(consumer.receive(BATCH, Duration::ZERO).await.unwrap().is_empty());
+    account.settle(&server, &mut consumer).await;
+    assert_eq!(account.balance().delivered, 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
