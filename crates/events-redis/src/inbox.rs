@@ -87,7 +87,8 @@ impl Inbox {
 
     // What the consumer does.
 
-    /// Takes up to `max` events whose leases begin now, if there are any.
+    /// Takes up to `max` events whose leases begin now, if there are any. What was asked for is answered with that: the
+    /// reader would fetch more for a call that only has not returned yet.
     pub(crate) fn take(&self, max: usize) -> Option<Vec<Ready>> {
         let mut state = self.state();
         state.asked = max;
@@ -97,6 +98,7 @@ impl Inbox {
         }
         let count = max.min(state.ready.len());
         let taken = state.ready.drain(..count).collect();
+        state.demand = None;
         drop(state);
         // The reader may read ahead into the room that was made.
         self.bell.notify_one();
@@ -324,6 +326,15 @@ mod tests {
         assert!(matches!(inbox.want(), Want::Nothing));
         inbox.put(vec![ready(1, Some(Instant::now()))]);
         assert_eq!(inbox.take(10).map(|taken| taken.len()), Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_demand_ends_with_what_is_taken_for_it() {
+        let inbox = inbox();
+        let asking = inbox.ask(10, Duration::from_secs(1));
+        inbox.put(vec![ready(1, Some(Instant::now()))]);
+        assert!(matches!(asking.found(), Found::Events(_)));
+        assert!(matches!(inbox.want(), Want::Nothing));
     }
 
     #[tokio::test]

@@ -100,12 +100,15 @@ impl ReadConnection {
         reply::read(value).ok_or_else(|| CommandError::unreadable("XREAD", &self.key))
     }
 
-    /// Ends the read that blocks now, if one does, as if its time had run out.
-    pub(crate) async fn unblock(&self) {
-        if let Err(error) = self.link.client().unblock_self(Some(ClientUnblockFlag::Timeout)).await {
-            // Not blocked, or not permitted: then the read ends by its own time.
-            debug!(%error, "the read was not unblocked");
-        }
+    /// Ends the read that blocks now, if one does, as if its time had run out. Says whether that is worth trying again
+    /// should the read go on: one that was just sent may not block yet, and this is the same as for one that has ended.
+    pub(crate) async fn unblock(&self) -> bool {
+        let unblocked = self.link.client().unblock_self(Some(ClientUnblockFlag::Timeout)).await;
+        let Err(error) = unblocked else { return true };
+        let error = CommandError::new("CLIENT UNBLOCK", &self.key, error);
+        debug!(%error, "the read was not unblocked");
+        // Where it is not permitted the read ends by its own time.
+        !matches!(error.code(), Code::NoPermission | Code::UnknownCommand)
     }
 
     /// Replaces a connection that answers no more. The read on it fails once there is a new one.

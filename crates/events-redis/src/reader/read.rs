@@ -13,6 +13,10 @@ use crate::inbox::Demand;
 /// How long closing waits for the end of a read it has unblocked.
 const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
 
+/// When a read that was unblocked and goes on is unblocked again: soon, since it takes events that others wait for, and
+/// then after twice the time.
+const UNBLOCK_AGAIN: Duration = Duration::from_millis(5);
+
 impl Reader {
     /// Reads up to `count` entries, new ones and where the server can do that expired ones, waiting up to `block` for the
     /// first, and hands them over.
@@ -57,6 +61,7 @@ impl Reader {
         let mut read = Box::pin(self.reads.read_group(&self.member, count, block));
         let mut failed = None;
         let mut stopped = false;
+        let mut unblock = None;
         loop {
             let next = self.next_deed(demand);
             tokio::select! {
@@ -71,6 +76,9 @@ impl Reader {
                     overdue_at = Instant::now() + patience;
                 }
                 () = self.inbox.rung() => {}
+                () = sleep_until(unblock.map_or(overdue_at, |(at, _)| at)), if unblock.is_some() => {
+                    unblock = self.unblock(unblock).await;
+                }
                 () = sleep_until(next), if !stopped => {
                     if let Err(error) = self.do_deeds(demand).await {
                         failed = Some(error);
@@ -82,14 +90,20 @@ impl Reader {
             if !stopped && (failed.is_some() || !wanted || closed) {
                 stopped = true;
                 if block.is_some() {
-                    // When this fails the read ends by its own time.
-                    drop(timeout(CLOSING_PATIENCE, self.reads.unblock()).await);
+                    unblock = self.unblock(None).await;
                 }
                 if closed {
                     overdue_at = overdue_at.min(Instant::now() + CLOSING_PATIENCE);
                 }
             }
         }
+    }
+
+    /// Unblocks the read, and returns when to do that again after which pause, if it goes on.
+    async fn unblock(&self, last: Option<(Instant, Duration)>) -> Option<(Instant, Duration)> {
+        let pause = last.map_or(UNBLOCK_AGAIN, |(_, pause)| pause * 2);
+        let again = timeout(CLOSING_PATIENCE, self.reads.unblock()).await.unwrap_or(true);
+        again.then(|| (Instant::now() + pause, pause))
     }
 
     /// When something must be done while a read is waited for.

@@ -160,10 +160,14 @@ async fn a_read_nobody_waits_for_is_ended() {
     // Without being unblocked the read would go on for far longer than the test waits.
     let patient = config(&server).with_read_patience(DEADLINE * 10, DEADLINE);
     let mut consumer = RedisConsumer::connect(&patient, STREAM, options()).await.unwrap();
-    for _ in 0..5 {
-        let receiving = timeout(Duration::from_millis(50), consumer.receive(BATCH, DEADLINE * 10));
+    // Given up at any time: before the read is sent, on its way, and while it blocks.
+    for n in 0..1_000 {
+        let receiving = timeout(Duration::from_micros(n * 3), consumer.receive(BATCH, DEADLINE * 10));
         assert!(receiving.await.is_err());
-        eventually("nothing blocks", || blocked(&server) == 0).await;
+        if n % 100 == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
+    eventually("nothing blocks", || blocked(&server) == 0).await;
     consumer.close().await.unwrap();
 }
