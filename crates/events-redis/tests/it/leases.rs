@@ -80,9 +80,7 @@ async fn with_events_fetched_ahead(
 ) -> (RedisConsumer, Vec<events_core::Delivery>) {
     publish(&publisher(server).await, 0..200).await;
     let mut consumer = consumer(server).await;
-    let batch = NonZeroUsize::new(64).expect("not zero");
-    let first = consumer.receive(batch, DEADLINE).await.expect("the first batch");
-    assert_eq!(first.len(), 64);
+    let first = receive_at_once(&mut consumer, 64).await;
     eventually("the next batch is fetched ahead", || pending(server) == 128).await;
     (consumer, first)
 }
@@ -104,6 +102,31 @@ async fn what_was_fetched_ahead_is_kept_for_as_long_as_it_takes() {
     // Its lease begins now, not when it was fetched.
     assert!(other.receive(BATCH, LEASE * 3 / 4).await.unwrap().is_empty());
     events_core::ack_all(ahead).await.into_result().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_that_were_fetched_ahead_are_kept() {
+    const MOST: usize = 4_096;
+    let server = server();
+    publish(&publisher(&server).await, 0..2 * MOST as u64).await;
+    let (mut one, mut other) = (consumer(&server).await, consumer(&server).await);
+    let first = receive_at_once(&mut one, MOST).await;
+    eventually("as many are fetched ahead", || pending(&server) == 2 * MOST as i64).await;
+    events_core::ack_all(first).await.into_result().unwrap();
+    assert!(other.receive(BATCH, LEASE * 4).await.unwrap().is_empty());
+    let ahead = receive_at_once(&mut one, MOST).await;
+    let seen = ahead.iter().map(|delivery| (number(delivery), delivery.attempt()));
+    assert!(seen.eq((MOST as u64..2 * MOST as u64).map(|n| (n, 1))));
+    events_core::ack_all(ahead).await.into_result().unwrap();
+    assert_eq!(pending(&server), 0);
+}
+
+/// One call, which returns as many.
+async fn receive_at_once(consumer: &mut RedisConsumer, count: usize) -> Vec<events_core::Delivery> {
+    let max = NonZeroUsize::new(count).expect("not zero");
+    let deliveries = consumer.receive(max, DEADLINE).await.expect("events");
+    assert_eq!(deliveries.len(), count);
+    deliveries
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
