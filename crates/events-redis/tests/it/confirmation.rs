@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use events_core::{ErrorKind, EventPublisher};
-use events_redis::RedisPublisher;
+use events_redis::{RedisConfig, RedisPublisher};
 use test_servers::{RedisServer, ServerGeneration};
+use tokio::time::Instant;
 
+use crate::proxy::Proxy;
 use crate::support::*;
 
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -22,6 +24,18 @@ async fn replica_follows(primary: &RedisServer) {
         info.text().is_some_and(|text| text.contains("state=online"))
     })
     .await;
+}
+
+/// Publishes an event until it is accepted.
+async fn publish_stubbornly(publisher: &RedisPublisher, number: u64) {
+    let end = Instant::now() + DEADLINE;
+    while publisher
+        .publish_batch(&numbered(number..number + 1))
+        .await
+        .is_ok_and(|report| report.into_ids().is_err())
+    {
+        assert!(Instant::now() < end);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,10 +58,7 @@ async fn an_event_that_too_few_replicas_have_is_not_accepted() {
     assert_eq!(length(&primary), 303, "they may be there, and here they are");
     replica.thaw().unwrap();
     // Once the replica answers again so does publishing.
-    let end = tokio::time::Instant::now() + DEADLINE;
-    while publisher.publish_batch(&numbered(303..304)).await.unwrap().into_ids().is_err() {
-        assert!(tokio::time::Instant::now() < end);
-    }
+    publish_stubbornly(&publisher, 303).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,6 +77,31 @@ async fn an_event_is_on_the_disks_it_was_asked_to_be_on() {
     let publisher = RedisPublisher::connect(&both, STREAM).await.unwrap();
     let outcome = publisher.publish_batch(&numbered(10..11)).await.unwrap().into_ids();
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Timeout, "there is no replica");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_confirms_what_was_added_on_another_connection() {
+    let server = RedisServer::builder()
+        .with_generation(ServerGeneration::Redis8)
+        .with_arguments(["--appendonly", "yes"])
+        .start()
+        .unwrap();
+    let proxy = Proxy::start(server.port()).await;
+    let config = RedisConfig::new(format!("redis://{}", proxy.address));
+    let config = config.with_confirmation(0, true, Duration::from_millis(1_900));
+    let publisher = RedisPublisher::connect(&config, STREAM).await.unwrap();
+    publish(&publisher, 0..3).await;
+    for events in [numbered(3..4), numbered(4..7)] {
+        proxy.lose_an_answer();
+        let report = publisher.publish_batch(&events).await.unwrap();
+        assert!(!proxy.is_losing());
+        for outcome in report.outcomes() {
+            // The server behind the new connection might be one that never had it.
+            let error = outcome.as_ref().unwrap_err();
+            assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Unavailable, true), "{error:?}");
+        }
+    }
+    publish_stubbornly(&publisher, 7).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
