@@ -9,13 +9,13 @@ use crate::demo::{self, Build};
 use crate::integration::{self, Selection};
 use crate::metadata::{Package, Workspace};
 use crate::phases::Phases;
-use crate::{command, flags, instructions, tidy};
+use crate::{command, flags, fuzz, instructions, tidy};
 
 const HELP: &str = "\
 Usage: cargo xtask ci
 
-Toolchain, formatting, tidy, clippy, documentation, every feature by itself, packaging, instruction counts, all tests with
-real servers, and the demo. The first step that fails ends it.
+Toolchain, formatting, tidy, clippy, documentation, every feature by itself, packaging, instruction counts, a minute of
+fuzzing, all tests with real servers, and the demo. The first step that fails ends it.
 ";
 
 pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
@@ -37,6 +37,7 @@ pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
     phases.run("each feature by itself", || each_feature(&workspace))?;
     phases.run("packages", || packages(&workspace))?;
     phases.run("instruction counts", instructions::check)?;
+    phases.run("fuzzing", fuzz::check)?;
     phases.run("integration", || integration::run_tests(&Selection::default()))?;
     // The tests have just built the programs.
     phases.run("demo", || demo::demonstrate(&demo::Options::default(), Build::Done))?;

@@ -7,6 +7,7 @@ mod ci;
 mod command;
 mod demo;
 mod flags;
+mod fuzz;
 mod instructions;
 mod integration;
 mod metadata;
@@ -28,6 +29,7 @@ Tasks:
   integration  every test, with real servers
   ci           everything a change must pass
   bench        how close to what each broker can do: one table
+  fuzz         whether some input breaks a decoder
   instructions whether the hot paths cost more instructions than they did
   pictures     the pictures of a terminal in the README, from what the programs really print
   tidy         rules no compiler checks: crate arrows, file headers, tables that agree
@@ -52,6 +54,7 @@ fn run() -> Result<()> {
         Some("integration") => integration::run(rest),
         Some("ci") => ci::run(rest),
         Some("bench") => bench::run(rest),
+        Some("fuzz") => fuzz::run(rest),
         Some("instructions") => instructions::run(rest),
         Some("pictures") => pictures::run(rest),
         Some("tidy") => tidy::run(rest),

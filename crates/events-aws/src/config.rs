@@ -7,6 +7,7 @@ use events_core::{Error, ErrorKind, Result, duration};
 use serde::Deserialize;
 
 use crate::address::{Arn, QueueAddress};
+use crate::body_format::BodyFormat;
 use crate::group_key::GroupKey;
 use crate::limits;
 
@@ -120,20 +121,6 @@ impl AwsConfig {
         };
         QueueAddress::parse(url)
     }
-}
-
-/// How the body of a message is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum BodyFormat {
-    /// As an event; where it is none, and has the shape of SNS's envelope, as the event inside.
-    #[default]
-    Auto,
-    /// As an event, though it may look like an envelope.
-    Raw,
-    /// As SNS's envelope, and as nothing else.
-    Envelope,
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use crate::attribute::Attribute;
-use crate::config::BodyFormat;
+use crate::body_format::BodyFormat;
 use crate::message::COPIES;
 
 /// The attribute of a message that was redriven: the id under which its event was first known.

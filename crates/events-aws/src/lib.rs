@@ -2,6 +2,7 @@
 
 #![doc = include_str!("../README.md")]
 
+mod body_format;
 mod config;
 mod group_key;
 mod limits;
@@ -42,8 +43,9 @@ mod step;
 mod capabilities;
 
 pub use admin::SqsAdmin;
+pub use body_format::BodyFormat;
 pub use calls::AwsClients;
-pub use config::{AwsConfig, BodyFormat};
+pub use config::AwsConfig;
 pub use consumer::SqsConsumer;
 pub use group_key::GroupKey;
 pub use publisher::AwsPublisher;

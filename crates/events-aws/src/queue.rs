@@ -8,8 +8,9 @@ use tokio::sync::OnceCell;
 use tracing::warn;
 
 use crate::address::{Arn, QueueAddress};
+use crate::body_format::BodyFormat;
 use crate::calls::{AwsClients, QueueAttributes};
-use crate::config::{AwsConfig, BodyFormat};
+use crate::config::AwsConfig;
 use crate::error::{CallError, Code};
 
 /// The visibility timeout of a queue that was created without one.

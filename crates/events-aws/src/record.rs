@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::attribute::{Attribute, Value};
-use crate::config::BodyFormat;
+use crate::body_format::BodyFormat;
 use crate::incoming::{Incoming, ORIGIN_ID, moment};
 use crate::limits;
 use crate::message::{Order, Outgoing};

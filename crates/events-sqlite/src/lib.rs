@@ -25,6 +25,7 @@ mod database;
 mod error;
 mod position;
 mod reader;
+mod row;
 mod schema;
 mod stored;
 mod wake;

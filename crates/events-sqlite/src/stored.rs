@@ -7,7 +7,6 @@
 
 use events_core::wire::{BODY_FIELD, Encoded, Encoding, RawMessage, decode_expecting};
 use events_core::{Event, Result};
-use rusqlite::Row;
 
 use crate::clock;
 
@@ -19,11 +18,6 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Takes both from a row, from the column `at` on.
-    pub(crate) fn from_row(row: &Row<'_>, at: usize) -> rusqlite::Result<Self> {
-        Ok(Self { body: row.get(at)?, fields: row.get(at + 1)? })
-    }
-
     pub(crate) fn bytes(&self) -> usize {
         self.body.as_ref().map_or(0, Vec::len) + self.fields.as_ref().map_or(0, Vec::len)
     }

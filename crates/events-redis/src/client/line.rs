@@ -80,7 +80,7 @@ impl Line<'_> {
         let Some(reply) = stream.script_through(&self.client, script, arguments).await? else {
             return Ok(None);
         };
-        let (refusal, ids) = reply::added(reply).ok_or_else(|| stream.unreadable("EVAL"))?;
+        let (refusal, ids) = reply::added(reply, batch.len()).ok_or_else(|| stream.unreadable("EVAL"))?;
         let refusal = fred::error::Error::new(fred::error::ErrorKind::Unknown, refusal);
         let mut outcomes: Vec<Result<MessageId>> = ids.into_iter().map(Ok).collect();
         outcomes.resize_with(batch.len(), || Err(CommandError::new("XADD", stream.key(), refusal.clone())));

@@ -151,16 +151,20 @@ pub(super) fn groups(value: Value) -> Option<Vec<GroupInfo>> {
         .collect()
 }
 
-/// What a script has added: the refusal that ended it, or an empty text, and the ids; see `scripts::ADD_BODIES`.
-pub(super) fn added(value: Value) -> Option<(String, Vec<MessageId>)> {
+/// What a script has added of so many entries: the refusal that ended it, or an empty text, and the ids; see
+/// `scripts::ADD_BODIES`. A reply that names more ids than were asked for, or not those it counts, is none.
+pub(super) fn added(value: Value, asked: usize) -> Option<(String, Vec<MessageId>)> {
     let mut parts = array(value)?.into_iter();
     let refusal = parts.next()?.as_string()?;
-    let count = usize::try_from(parts.next()?.as_u64()?).ok()?;
+    let count = usize::try_from(parts.next()?.as_u64()?).ok().filter(|count| *count <= asked)?;
     let ids = parts.map(|id| id.as_string().map(MessageId::from)).collect::<Option<Vec<_>>>()?;
     match ids.as_slice() {
         ids if ids.len() == count => {}
-        [first, _] => {
-            let first = EntryId::try_from(first).ok()?;
+        [first, last] => {
+            let (first, last) = (EntryId::try_from(first).ok()?, EntryId::try_from(last).ok()?);
+            if first.following(count.checked_sub(1)?)? != last {
+                return None;
+            }
             let following = (0..count).map(|number| first.following(number).map(EntryId::to_message_id));
             return Some((refusal, following.collect::<Option<_>>()?));
         }
@@ -224,7 +228,7 @@ mod tests {
     #[test]
     fn ids_between_the_first_and_the_last_need_not_be_sent() {
         let ids = |value| {
-            let (refusal, ids) = added(value)?;
+            let (refusal, ids) = added(value, 3)?;
             Some((refusal, ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")))
         };
         let said = |refusal: &str, ids: &str| Some((refusal.to_owned(), ids.to_owned()));
@@ -235,6 +239,12 @@ mod tests {
         assert_eq!(ids(list([text("OOM"), Value::Integer(0)])), said("OOM", ""));
         assert_eq!(ids(list([text(""), Value::Integer(3), text("1-9")])), None);
         assert_eq!(ids(list([])), None);
+        // No ids but those that were asked for, however many a server claims.
+        let claimed = |count, last| list([text(""), Value::Integer(count), text("1-9"), text(last)]);
+        assert_eq!(ids(claimed(3, "1-12")), None);
+        assert_eq!(ids(claimed(4, "1-12")), None);
+        assert_eq!(ids(claimed(0, "1-9")), None);
+        assert_eq!(ids(claimed(i64::MAX, "1-9223372036854775815")), None);
     }
 
     #[test]

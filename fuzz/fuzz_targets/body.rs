@@ -4,4 +4,4 @@
 
 use events_core::wire::RawMessage;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| events_core_fuzz::check(&RawMessage::from_body(data)));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| events_fuzz::check(&RawMessage::from_body(data)));

@@ -9,5 +9,5 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let mut parts = line.splitn(2, |byte| *byte == b'=').map(<[u8]>::to_vec);
         (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
     };
-    events_core_fuzz::check(&RawMessage { fields: data.split(|byte| *byte == b'\n').map(field).collect() });
+    events_fuzz::check(&RawMessage { fields: data.split(|byte| *byte == b'\n').map(field).collect() });
 });

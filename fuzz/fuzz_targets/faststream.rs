@@ -5,5 +5,5 @@
 use events_core::wire::{FASTSTREAM_FIELD, RawMessage};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    events_core_fuzz::check(&RawMessage { fields: vec![(FASTSTREAM_FIELD.into(), data.to_vec())] });
+    events_fuzz::check(&RawMessage { fields: vec![(FASTSTREAM_FIELD.into(), data.to_vec())] });
 });
