@@ -50,22 +50,62 @@ impl<'a> Ensure<'a> {
     }
 
     pub(crate) async fn run(mut self) -> Result<Ensured> {
-        let queue = match &self.setup.queue {
-            Some(queue) => self.queue(queue).await?,
-            None => None,
-        };
-        if let Some(topic) = &self.setup.topic {
-            self.topic(topic).await?;
-            if let Some(named) = &self.setup.queue {
-                self.connect(&named.name, queue.as_ref(), &topic.name).await?;
-            }
-        }
+        let made = self.everything().await;
+        made.map_err(|error| self.half_way(error))?;
         Ok(self.ensured)
     }
 
+    async fn everything(&mut self) -> Result<()> {
+        // All is looked up before anything is made: what is there shows the account, and another one than the configuration
+        // names must not be left with half a setup.
+        let setup = self.setup;
+        let found = match &setup.queue {
+            Some(queue) => self.find(queue).await?,
+            None => None,
+        };
+        let topic = match &setup.topic {
+            Some(topic) => self.find_topic(topic).await?,
+            None => None,
+        };
+        let queue = match &self.setup.queue {
+            Some(queue) => self.queue(queue, found).await?,
+            None => None,
+        };
+        if let Some(named) = &setup.topic {
+            self.topic(named, topic).await?;
+            if let Some(queue_named) = &setup.queue {
+                self.connect(&queue_named.name, queue.as_ref(), &named.name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes one step and returns what came of it, or notes that it would be made.
+    async fn step<T, E>(
+        &mut self,
+        step: Step,
+        call: impl Future<Output = std::result::Result<T, E>>,
+    ) -> Result<Option<T>>
+    where
+        Error: From<E>,
+    {
+        let made = if self.apply { Some(call.await?) } else { None };
+        self.ensured.steps.push(step);
+        Ok(made)
+    }
+
+    /// The error, with what was done before it: nobody else knows.
+    fn half_way(&self, error: Error) -> Error {
+        if !self.apply || self.ensured.steps.is_empty() {
+            return error;
+        }
+        let done: Vec<String> = self.ensured.steps.iter().map(ToString::to_string).collect();
+        let message = format!("not everything could be made; what was done before that: {}", done.join(", "));
+        Error::new(error.kind(), "ensure", message).with_transient(error.is_transient()).with_source(error)
+    }
+
     /// The queue, with its dead letters.
-    async fn queue(&mut self, named: &Named) -> Result<Option<Found>> {
-        let found = self.find(named).await?;
+    async fn queue(&mut self, named: &Named, found: Option<Found>) -> Result<Option<Found>> {
         let wanted = self.setup.dead_letters.as_ref().filter(|dead| {
             let elsewhere = |policy: RedrivePolicy| {
                 Arn::parse("sqs", &policy.target).is_ok_and(|arn| arn.name != dead.queue.name)
@@ -106,15 +146,14 @@ impl<'a> Ensure<'a> {
     }
 
     async fn create(&mut self, named: &Named, mut attributes: QueueAttributes) -> Result<Option<Found>> {
-        self.ensured.steps.push(Step::CreateQueue { queue: named.name.clone() });
-        if !self.apply {
-            return Ok(None);
-        }
         if limits::is_fifo(&named.name) {
             attributes.insert("FifoQueue".to_owned(), "true".to_owned());
         }
-        let url = self.clients.create_queue(&named.name, &attributes).await?;
-        self.found(named, url).await.map(Some)
+        let step = Step::CreateQueue { queue: named.name.clone() };
+        match self.step(step, self.clients.create_queue(&named.name, &attributes)).await? {
+            Some(url) => self.found(named, url).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn found(&self, named: &Named, url: String) -> Result<Found> {
@@ -132,10 +171,8 @@ impl<'a> Ensure<'a> {
             return Ok(());
         }
         let seconds = u64::from(whole_seconds(lease).unsigned_abs());
-        self.ensured.steps.push(Step::SetVisibility { queue: queue.name.clone(), seconds });
-        if self.apply {
-            self.clients.set_queue_attributes(&queue.url, &wanted).await?;
-        }
+        let step = Step::SetVisibility { queue: queue.name.clone(), seconds };
+        self.step(step, self.clients.set_queue_attributes(&queue.url, &wanted)).await?;
         Ok(())
     }
 
@@ -153,32 +190,43 @@ impl<'a> Ensure<'a> {
         if queue.and_then(Found::redrive_policy).is_some_and(is_set) {
             return Ok(());
         }
-        self.ensured.steps.push(Step::SetRedrivePolicy {
+        let step = Step::SetRedrivePolicy {
             queue: name.to_owned(),
             dead_letters: dead_name.to_owned(),
             max_receives,
-        });
-        if let (true, Some(queue), Some(dead)) = (self.apply, queue, dead) {
+        };
+        let clients = self.clients;
+        let set = async {
+            // In a plan one of the two may be missing.
+            let (Some(queue), Some(dead)) = (queue, dead) else { return Ok(()) };
             let policy =
                 serde_json::json!({"deadLetterTargetArn": dead.arn(), "maxReceiveCount": max_receives});
             let attributes = QueueAttributes::from([("RedrivePolicy".to_owned(), policy.to_string())]);
-            self.clients.set_queue_attributes(&queue.url, &attributes).await?;
-        }
+            clients.set_queue_attributes(&queue.url, &attributes).await
+        };
+        self.step(step, set).await?;
         Ok(())
     }
 
-    async fn topic(&mut self, named: &Named) -> Result<()> {
-        let mut arn = self.clients.find_topic(&named.name).await?;
-        if arn.is_none() {
-            self.ensured.steps.push(Step::CreateTopic { topic: named.name.clone() });
-            if self.apply {
-                arn = Some(self.clients.create_topic(&named.name, limits::is_fifo(&named.name)).await?);
-            }
+    async fn find_topic(&self, named: &Named) -> Result<Option<String>> {
+        let arn = self.clients.find_topic(&named.name).await?;
+        if let Some(arn) = &arn {
+            topic_in_account(named, arn)?;
         }
-        if let Some(arn) = arn.as_deref().and_then(|arn| Arn::parse("sns", arn).ok()) {
-            same_account("topic", named, Some(&arn.account))?;
+        Ok(arn)
+    }
+
+    async fn topic(&mut self, named: &Named, found: Option<String>) -> Result<()> {
+        if found.is_some() {
+            self.ensured.topic_arn = found;
+            return Ok(());
         }
-        self.ensured.topic_arn = arn;
+        let step = Step::CreateTopic { topic: named.name.clone() };
+        let create = self.clients.create_topic(&named.name, limits::is_fifo(&named.name));
+        if let Some(arn) = self.step(step, create).await? {
+            topic_in_account(named, &arn)?;
+            self.ensured.topic_arn = Some(arn);
+        }
         Ok(())
     }
 
@@ -195,26 +243,19 @@ impl<'a> Ensure<'a> {
         let policy = found.attributes.get("Policy").map(String::as_str);
         if let Some(policy) = policy::allowing(policy, found.arn(), &topic_arn) {
             let (queue, topic) = names();
-            self.ensured.steps.push(Step::AllowTopic { queue, topic });
-            if self.apply {
-                let attributes = QueueAttributes::from([("Policy".to_owned(), policy)]);
-                self.clients.set_queue_attributes(&found.url, &attributes).await?;
-            }
+            let attributes = QueueAttributes::from([("Policy".to_owned(), policy)]);
+            let allow = self.clients.set_queue_attributes(&found.url, &attributes);
+            self.step(Step::AllowTopic { queue, topic }, allow).await?;
         }
         let (queue, topic) = names();
         match self.clients.subscription(&topic_arn, found.arn()).await? {
             Some((_, true)) => {}
             Some((subscription, false)) => {
-                self.ensured.steps.push(Step::DeliverRaw { queue, topic });
-                if self.apply {
-                    self.clients.deliver_raw(&subscription).await?;
-                }
+                self.step(Step::DeliverRaw { queue, topic }, self.clients.deliver_raw(&subscription)).await?;
             }
             None => {
-                self.ensured.steps.push(Step::Subscribe { queue, topic });
-                if self.apply {
-                    self.clients.subscribe(&topic_arn, found.arn()).await?;
-                }
+                let subscribe = self.clients.subscribe(&topic_arn, found.arn());
+                self.step(Step::Subscribe { queue, topic }, subscribe).await?;
             }
         }
         Ok(())
@@ -238,5 +279,12 @@ fn same_account(what: &str, named: &Named, account: Option<&str>) -> Result<()> 
             ),
         )),
         _ => Ok(()),
+    }
+}
+
+fn topic_in_account(named: &Named, arn: &str) -> Result<()> {
+    match Arn::parse("sns", arn) {
+        Ok(arn) => same_account("topic", named, Some(&arn.account)),
+        Err(_) => Ok(()),
     }
 }

@@ -149,7 +149,7 @@ impl Setup {
     ///
     /// [`InvalidConfig`](ErrorKind::InvalidConfig) for names that do not go together, and for a topic or queue that turns
     /// out to be in another account than the configuration says; otherwise as the services answer.
-    /// What was done before the error stays; running it again goes on from there.
+    /// What was done before the error stays and is named by it; running it again goes on from there.
     ///
     /// # Cancel safety
     ///

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use events_aws::{AwsConfig, Setup, SqsAdmin, SqsConsumer, Step};
 use events_core::{ConsumerOptions, ErrorKind, EventAdmin, EventConsumer, EventPublisherExt};
+use serde_json::{Value, json};
 use test_servers::AwsEmulatorKind;
 
 use crate::emulator::{Account, numbered, receive, shared, unique};
+use crate::scripted::Scripted;
 
 async fn creates_what_is_missing_once(kind: AwsEmulatorKind) {
     let account = Account::at(&shared(kind).url());
@@ -120,4 +122,43 @@ async fn names_that_do_not_go_together_are_refused() {
     ] {
         assert_eq!(setup.ensure(&clients).await.unwrap_err().kind(), ErrorKind::InvalidConfig);
     }
+}
+
+/// A service of the account 111111111111 that has nothing yet, creates what it is asked to, and sets no attributes.
+async fn creates_and_sets_nothing() -> Scripted {
+    let url = |name: &Value| format!("http://h/111111111111/{}", name.as_str().expect("a name"));
+    let missing = json!({"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "no"});
+    let refused = json!({"__type": "com.amazonaws.sqs#AccessDeniedException", "message": "may not"});
+    Scripted::start(move |operation, request| match operation {
+        "getqueueurl" => (400, missing.clone()),
+        "createqueue" => (200, json!({"QueueUrl": url(&request["QueueName"])})),
+        "getqueueattributes" => {
+            (200, json!({"Attributes": {"QueueArn": "arn:aws:sqs:us-east-1:111111111111:any"}}))
+        }
+        _ => (403, refused.clone()),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_error_half_way_says_what_was_done_before_it() {
+    let service = creates_and_sets_nothing().await;
+    let clients = Account::at(&service.url()).clients(&AwsConfig::default());
+    let setup = Setup::queue("q").with_dead_letter_queue("q-dead");
+    let error = setup.ensure(&clients).await.expect_err("the redrive policy is refused");
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(error.message().ends_with("create the queue q-dead, create the queue q"), "{error}");
+    let cause = std::error::Error::source(&error).expect("it has a cause").to_string();
+    assert!(cause.contains("SetQueueAttributes"), "{cause}");
+}
+
+/// Of an account without any of it, its first queue tells whose it is.
+#[tokio::test]
+async fn a_queue_made_in_another_account_than_the_configured_one_is_named() {
+    let service = creates_and_sets_nothing().await;
+    let clients = Account::at(&service.url()).clients(&AwsConfig::default());
+    let setup = Setup::of(&AwsConfig::queue("https://h/222222222222/q")).expect("it names a queue");
+    let error = setup.ensure(&clients).await.expect_err("the credentials are those of another account");
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.message().ends_with("create the queue q-dead"), "{error}");
 }
