@@ -19,12 +19,13 @@ const SPOOL: &str = "spool";
 ///
 /// Returns without a connection: the manager connects on a thread of its own, for as long as it takes, so that a broker
 /// that is away does not keep the service from starting. With `manager.overflow: spool` events wait in the file
-/// `manager.spool.path`, which belongs to this one manager for as long as it runs.
+/// `manager.spool.path`, which belongs to this one manager for as long as it runs. While another has it, as the process
+/// before a restart may, this waits for at most `manager.spool.wait`.
 ///
 /// # Errors
 ///
 /// [`InvalidConfig`](events_core::ErrorKind::InvalidConfig) where the configuration is wrong or another manager, in this
-/// process or another, uses the spool; or the error of opening the spool.
+/// process or another, goes on using the spool; or the error of opening the spool.
 ///
 /// # Cancel safety
 ///
@@ -143,7 +144,7 @@ async fn open_spool(path: &Path, config: &EventsConfig) -> Result<Spool> {
     use events_sqlite::{SqliteAdmin, SqliteConfig, SqliteConsumer, SqlitePublisher};
 
     // First, so that a second manager does not so much as touch the file.
-    let lock = SpoolLock::take(path)?;
+    let lock = SpoolLock::wait(path, config.manager.spool.wait).await?;
     let mut settings = SqliteConfig::new(path);
     if let Some(limit) = config.max_event_bytes {
         settings.max_event_bytes = limit.get();

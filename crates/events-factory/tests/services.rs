@@ -3,6 +3,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +17,7 @@ use events_factory::{
 use events_runtime::{Context, Deduplicate, Failure, ManagerStats, Overflow};
 use tempfile::TempDir;
 use test_servers::RedisServer;
+use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -91,7 +93,7 @@ async fn what_one_process_handled_the_next_does_not(url: &str) {
         };
         let worker = create_event_worker(&config).await.unwrap();
         let worker = worker.with(Deduplicate::new(NonZeroUsize::MIN).with_store(store)).on("**", handler);
-        let report = tokio::time::timeout(DEADLINE, worker.run_until(done)).await.unwrap().unwrap();
+        let report = timeout(DEADLINE, worker.run_until(done)).await.unwrap().unwrap();
         assert_eq!(report.acked, acked, "{report:?}");
     }
     assert_eq!(calls.load(Ordering::SeqCst), 2, "it failed, succeeded, and was not handled again");
@@ -170,14 +172,21 @@ async fn a_spool_that_is_in_use_is_refused_to_a_second_manager() {
     config.manager.overflow = Overflow::Spool;
     config.manager.spool.path = Some(directory.path().join("spool.db"));
     config.manager.spool.after = Duration::from_millis(50);
+    config.manager.spool.wait = Duration::from_millis(200);
     let first = create_event_manager(&config).await.unwrap();
     first.publish(event(1));
     assert_eq!(first.flush(DEADLINE).await.spooled, 1);
     let error = create_event_manager(&config).await.expect_err("the first one has it");
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(error.message().contains("spool.db") && error.message().contains("another manager"), "{error}");
+    // What a restart looks like: the new process starts before the old one has ended.
+    config.manager.spool.wait = DEADLINE;
+    let mut starting = pin!(create_event_manager(&config));
+    timeout(Duration::from_millis(200), &mut starting)
+        .await
+        .expect_err("it waits while the first one has the spool");
     assert_eq!(first.close(Duration::ZERO).await.spooled, 1, "the first one was not disturbed");
-    let second = create_event_manager(&config).await.unwrap();
+    let second = starting.await.unwrap();
     // There is nothing to wait for before there is an event.
     second.publish(event(2));
     let stats = second.flush(DEADLINE).await;

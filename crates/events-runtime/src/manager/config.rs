@@ -101,6 +101,10 @@ pub struct SpoolConfig {
     pub after: Duration,
     /// The file the spool is in, for whoever opens it by this configuration; it belongs to one manager. Default: none.
     pub path: Option<PathBuf>,
+    /// How long starting waits for another manager that still uses the spool, as the process before a restart may, before it
+    /// fails. Default: `30s`; `0s` does not wait.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub wait: Duration,
     /// The most events in the spool. Default: 1000000.
     pub max_events: NonZeroU64,
     /// The most bytes of events in the spool, as the wire counts them. Default: 1073741824, which is 1 GiB.
@@ -111,7 +115,13 @@ impl Default for SpoolConfig {
     fn default() -> Self {
         const MILLION: NonZeroU64 = NonZeroU64::new(1_000_000).expect("a million is not zero");
         const GIB: NonZeroU64 = NonZeroU64::new(1 << 30).expect("a GiB is not zero");
-        Self { after: Duration::from_secs(1), path: None, max_events: MILLION, max_bytes: GIB }
+        Self {
+            after: Duration::from_secs(1),
+            path: None,
+            wait: Duration::from_secs(30),
+            max_events: MILLION,
+            max_bytes: GIB,
+        }
     }
 }
 
@@ -123,13 +133,14 @@ mod tests {
     fn reads_every_setting_and_fills_in_the_rest() {
         let config: ManagerConfig = toml::from_str(
             "queue = 10\nbatch = 2\nbatch_delay = '1ms'\npublish_timeout = '2s'\nretry_initial = '3ms'\n\
-             retry_max = '4s'\noverflow = 'drop-oldest'\ndrop_timeout = '0s'\n[spool]\nafter = '6s'\nmax_events = 7\n\
-             max_bytes = 8\n[headers]\nservice = 'api'",
+             retry_max = '4s'\noverflow = 'drop-oldest'\ndrop_timeout = '0s'\n[spool]\nafter = '6s'\nwait = '0s'\n\
+             max_events = 7\nmax_bytes = 8\n[headers]\nservice = 'api'",
         )
         .unwrap();
         assert_eq!((config.queue.get(), config.batch.get()), (10, 2));
         assert_eq!(config.overflow, Overflow::DropOldest);
         assert_eq!((config.spool.max_events.get(), config.spool.max_bytes.get()), (7, 8));
+        assert!(config.spool.wait.is_zero());
         assert_eq!(config.headers["service"], "api");
         assert_eq!(toml::from_str::<ManagerConfig>("").unwrap(), ManagerConfig::default());
     }
