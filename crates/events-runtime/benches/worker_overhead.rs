@@ -19,7 +19,7 @@ use test_servers::RedisServer;
 
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
 
-/// What may be held at a time: a worker's default at this concurrency, and a backlog's worth.
+/// What may be held at a time: what a worker holds that has this concurrency and nothing else set, and a backlog's worth.
 const HELD: [NonZeroUsize; 2] =
     [NonZeroUsize::new(128).expect("not zero"), NonZeroUsize::new(512).expect("not zero")];
 
@@ -146,7 +146,9 @@ async fn consume(
         Side::Worker => {
             let mut config = WorkerConfig::default();
             config.concurrency = CONCURRENCY;
-            config.prefetch = Some(held.get() - CONCURRENCY.get());
+            if held != HELD[0] {
+                config.prefetch = Some(held.get() - CONCURRENCY.get());
+            }
             let handler = |context: Context| async move {
                 std::hint::black_box(context.event().event_type());
                 Ok::<(), Failure>(())

@@ -155,14 +155,16 @@ impl Dispatcher {
             return None;
         }
         let window = self.caution.window();
-        let in_hand = self.held.len() - self.lanes.waiting() + self.settling.len();
+        let held = self.held.len() - self.lanes.waiting();
+        let settling = self.settling.len();
         let prefetch = self.config.most_held() - self.config.concurrency.get();
-        // A few at a time would cost as many round trips as events; that is worth it only for a handler that is free.
-        let worth_it = match in_hand < self.config.concurrency.get() {
-            true => 1,
+        // A few at a time would cost as many round trips as events; that is worth it only for a handler that is free, and
+        // then only when not even more room is about to be made by acknowledgements that are on their way.
+        let worth_it = match held < self.config.concurrency.get() {
+            true => settling + 1,
             false => prefetch.div_ceil(2).clamp(1, window),
         };
-        let room = window.checked_sub(in_hand).filter(|room| *room >= worth_it)?;
+        let room = window.checked_sub(held + settling).filter(|room| *room >= worth_it)?;
         let left = self.until.taken.map_or(u64::MAX, |most| most.saturating_sub(self.taken));
         NonZeroUsize::new(room.min(usize::try_from(left).unwrap_or(usize::MAX)))
     }

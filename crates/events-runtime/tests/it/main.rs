@@ -15,6 +15,7 @@ mod handling;
 mod killing;
 mod order;
 mod stopping;
+mod taking;
 mod tracing_context;
 #[cfg(feature = "schema")]
 mod typed;

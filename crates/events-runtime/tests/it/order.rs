@@ -95,5 +95,5 @@ async fn a_failing_key_keeps_its_order_and_gives_up_one_event_at_a_time(broker: 
 
 on_every_broker!(
     c42_a_slow_key_holds_up_only_itself;
-    but sqs: a_failing_key_keeps_its_order_and_gives_up_one_event_at_a_time,
+    in order: a_failing_key_keeps_its_order_and_gives_up_one_event_at_a_time,
 );

@@ -45,9 +45,16 @@ impl Queue {
         Self { sdk, name, config: OnceCell::new() }
     }
 
+    pub(crate) fn is_fifo(&self) -> bool {
+        self.name.ends_with(".fifo")
+    }
+
     async fn config(&self) -> &AwsConfig {
         let ensure = async || {
-            let dead = format!("{}-dead", self.name);
+            let dead = match self.name.strip_suffix(".fifo") {
+                Some(name) => format!("{name}-dead.fifo"),
+                None => format!("{}-dead", self.name),
+            };
             let setup = Setup::queue(&self.name).with_dead_letter_queue(dead).with_lease(LEASE);
             let clients = AwsClients::from_sdk_config(&self.sdk, &AwsConfig::default());
             AwsConfig::queue(setup.ensure(&clients).await.unwrap().queue_url.unwrap())
