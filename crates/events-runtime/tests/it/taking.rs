@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::support::{Log, config, event};
 
-/// How long the broker of this test takes to acknowledge.
+/// How long the broker of this test takes to acknowledge; it gives events in two thirds of that.
 const ROUND_TRIP: Duration = Duration::from_millis(10);
 
 /// Has as many events as anybody asks for.
@@ -47,6 +47,7 @@ impl EventConsumer for Plenty {
 
     async fn receive(&mut self, max: NonZeroUsize, _: Duration) -> Result<Vec<Delivery>> {
         self.asked.push(max.get());
+        sleep(ROUND_TRIP * 2 / 3).await;
         let delivery = |n: usize| {
             Delivery::new(DeliveryParts {
                 event: event("test.plenty", n as u64),
