@@ -1,10 +1,13 @@
 //! What an event carries: JSON, bytes, or nothing.
 
 use std::borrow::Cow;
+use std::io;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
+
+use crate::wire::text::write_json;
 
 /// What an event's payload is.
 ///
@@ -37,17 +40,28 @@ impl Payload {
 
     /// Bytes, kept as what JSON makes of them.
     pub(crate) fn bytes(bytes: &[u8]) -> Self {
-        Self { json: string(&BASE64_STANDARD.encode(bytes)), kind: PayloadKind::Bytes }
+        let mut json = String::with_capacity(bytes.len().div_ceil(3) * 4 + 2);
+        json.push('"');
+        BASE64_STANDARD.encode_string(bytes, &mut json);
+        json.push('"');
+        Self { json: raw(json), kind: PayloadKind::Bytes }
     }
 
     /// Bytes somebody wrote in Base64; `None` where it is none.
     pub(crate) fn base64(text: &str) -> Option<Self> {
         BASE64_STANDARD.decode(text).ok()?;
-        Some(Self { json: string(text), kind: PayloadKind::Bytes })
+        Some(Self { json: raw(["\"", text, "\""].concat()), kind: PayloadKind::Bytes })
     }
 
     pub(crate) fn text(text: &str) -> Self {
-        Self { json: string(text), kind: PayloadKind::Json }
+        // A text may be six times as long in JSON; memory is taken once it is known how long it is.
+        let mut length = Length(0);
+        let mut json = Vec::new();
+        if serde_json::to_writer(&mut length, text).is_ok() {
+            json.reserve_exact(length.0);
+        }
+        write_json(&mut json, text);
+        Self { json: raw(String::from_utf8(json).unwrap_or_default()), kind: PayloadKind::Json }
     }
 
     pub(crate) fn absent() -> Self {
@@ -56,8 +70,7 @@ impl Payload {
 
     /// An object without members: what the model's own events carry where nothing was said.
     pub(crate) fn empty_object() -> Self {
-        let json = RawValue::from_string("{}".to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned());
-        Self { json, kind: PayloadKind::Json }
+        Self { json: raw("{}".to_owned()), kind: PayloadKind::Json }
     }
 
     pub(crate) fn is_object(&self) -> bool {
@@ -97,7 +110,21 @@ impl PartialEq for Payload {
     }
 }
 
-fn string(text: &str) -> Box<RawValue> {
-    // A text is always written, and `null` only keeps this free of a panic.
-    to_raw_value(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
+/// What is known to be JSON; `null` only keeps this free of a panic.
+fn raw(json: String) -> Box<RawValue> {
+    RawValue::from_string(json).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

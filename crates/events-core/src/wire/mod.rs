@@ -14,7 +14,7 @@ mod faststream;
 mod fields;
 mod lenient;
 pub(crate) mod limits;
-mod text;
+pub(crate) mod text;
 
 pub use adr018::{append_body, append_timestamp};
 pub use decoder::{decode, decode_expecting};

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 /// Appends a text or a number as JSON.
-pub(super) fn write_json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+pub(crate) fn write_json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     let written = serde_json::to_writer(&mut *out, value);
     debug_assert!(written.is_ok(), "writing text or a number to memory cannot fail");
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
 
 mod adr018;
+mod bounds;
 mod cloudevents;
 mod encodings;
 mod faststream;
