@@ -4,6 +4,7 @@
 
 mod broker;
 mod docs;
+mod encodings;
 mod ensure;
 mod faststream;
 mod faults;

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use events_core::wire::Encoding;
 use events_core::{Result, duration};
 use events_factory::{ConfigLoader, EventsConfig, Settings};
-use events_terminal::{ConnectionArgs, FilterArgs, Format, LogFormat, Rotation, parse_size};
+use events_terminal::{ConnectionArgs, EncodingParser, FilterArgs, Format, LogFormat, Rotation, parse_size};
 
 use crate::listen;
 
@@ -110,6 +111,10 @@ pub(crate) struct Consuming {
     #[arg(long, value_name = "NAME")]
     consumer_name: Option<String>,
 
+    /// Take only events in this encoding; any other becomes a dead letter [default: each as it is written]
+    #[arg(long, value_name = "NAME", value_parser = EncodingParser)]
+    encoding: Option<Encoding>,
+
     /// Where a group that does not exist yet starts: `earliest`, `latest`, the id of the event to start after, or a time
     /// such as 2026-02-10T12:00:00Z [default: earliest]
     #[arg(long, value_name = "WHERE")]
@@ -135,12 +140,14 @@ impl Flags {
     }
 
     fn layers(&self, mut loader: ConfigLoader) -> ConfigLoader {
-        let Consuming { consumer_group, consumer_name, from, batch: _, lease, max_deliveries } =
+        let Consuming { consumer_group, consumer_name, encoding, from, batch: _, lease, max_deliveries } =
             &self.consuming;
+        let encoding = encoding.map(|encoding| encoding.as_str().to_owned());
         let max_deliveries = max_deliveries.map(|number| number.to_string());
         for (key, flag, value) in [
             ("consumer_group", "--consumer-group", consumer_group),
             ("consumer_name", "--consumer-name", consumer_name),
+            ("expected_encoding", "--encoding", &encoding),
             ("start_from", "--from", from),
             ("lease", "--lease", lease),
             ("max_deliveries", "--max-deliveries", &max_deliveries),
@@ -184,9 +191,16 @@ mod tests {
 
     #[test]
     fn flags_become_settings() {
-        let config =
-            config(&["--consumer-name=n", "--from=latest", "--lease=5m", "--max-deliveries=2", "--batch=7"])
-                .unwrap();
+        let config = config(&[
+            "--consumer-name=n",
+            "--from=latest",
+            "--lease=5m",
+            "--max-deliveries=2",
+            "--batch=7",
+            "--encoding=faststream",
+        ])
+        .unwrap();
+        assert_eq!(config.expected_encoding, Some(Encoding::FastStream));
         assert_eq!(config.consumer_name.as_deref(), Some("n"));
         assert_eq!(config.start_from, events_core::StartFrom::Latest);
         assert_eq!(config.lease, Some(Duration::from_secs(300)));
@@ -211,6 +225,7 @@ mod tests {
             &["--batch=0"],
             &["--type=[a"],
             &["--format=xml"],
+            &["--encoding=avro"],
             &["--rotate-size=1MB"],
             &["--output=x", "--rotate-size=x"],
             &["--listen=nowhere"],

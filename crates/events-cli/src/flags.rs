@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use events_core::wire::Encoding;
 use events_core::{StartFrom, duration};
-use events_terminal::{ConnectionArgs, FilterArgs, Format};
+use events_terminal::{ConnectionArgs, EncodingParser, FilterArgs, Format};
 
 use crate::bench::Bench;
 use crate::dlq::Dlq;
@@ -85,6 +86,10 @@ pub(crate) struct Publish {
     /// Print the id the broker gave to each event, instead of how many were published
     #[arg(long)]
     pub(crate) ids: bool,
+
+    /// How the events are written [default: as configured, else adr018]
+    #[arg(long, value_name = "NAME", value_parser = EncodingParser)]
+    pub(crate) encoding: Option<Encoding>,
 
     /// How long to try while the broker is away or full
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "30s")]
@@ -177,6 +182,10 @@ pub(crate) struct Tail {
     /// End after this many printed events
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<NonZeroUsize>,
+
+    /// Print only events in this encoding, and say which others there are [default: `expected_encoding`, else all]
+    #[arg(long, value_name = "NAME", value_parser = EncodingParser)]
+    pub(crate) encoding: Option<Encoding>,
 
     /// How events are printed
     #[arg(long, value_enum, default_value_t)]

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use events_core::wire::Encoding;
 use events_core::{EventAdmin, Record, StartFrom};
 use events_factory::create_event_admin;
 use events_terminal::{Exit, Line, Output, Shutdown};
@@ -24,12 +25,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) async fn run(flags: &Tail, mut shutdown: Shutdown) -> Result<Exit> {
     let config = flags.connection.loader().load()?.into_config();
     let admin = within(PATIENCE, &mut shutdown, || create_event_admin(&config)).await?;
-    let ended = follow(&*admin, flags, &mut shutdown).await;
+    let expected = flags.encoding.or(config.expected_encoding);
+    let ended = follow(&*admin, flags, expected, &mut shutdown).await;
     admin.close().await?;
     ended.map(|()| Exit::Success)
 }
 
-async fn follow(admin: &dyn EventAdmin, flags: &Tail, shutdown: &mut Shutdown) -> Result<()> {
+async fn follow(
+    admin: &dyn EventAdmin,
+    flags: &Tail,
+    expected: Option<Encoding>,
+    shutdown: &mut Shutdown,
+) -> Result<()> {
     let filter = flags.filter.filter();
     let mut output = Output::new();
     let mut from = within(PATIENCE, shutdown, || fixed(admin, &flags.from)).await?;
@@ -56,7 +63,7 @@ async fn follow(admin: &dyn EventAdmin, flags: &Tail, shutdown: &mut Shutdown) -
             continue;
         };
         from = StartFrom::After(last.message_id.clone());
-        for line in records.iter().filter_map(line) {
+        for line in records.iter().filter_map(|record| line(record, expected)) {
             if left > 0 && filter.matches(line.event()) {
                 output.print(flags.format, &line);
                 left -= 1;
@@ -79,8 +86,12 @@ async fn fixed(admin: &dyn EventAdmin, from: &StartFrom) -> events_core::Result<
     }
 }
 
-fn line(record: &Record) -> Option<Line<'_>> {
+fn line(record: &Record, expected: Option<Encoding>) -> Option<Line<'_>> {
     match &record.event {
+        Ok(_) if expected.is_some_and(|expected| !expected.reads(record.encoding)) => {
+            tracing::warn!("message {} is in encoding `{}`", record.message_id, record.encoding);
+            None
+        }
         Ok(event) => Some(Line::of_history(event, &record.message_id)),
         Err(error) => {
             tracing::warn!("message {} is no event: {error}", record.message_id);

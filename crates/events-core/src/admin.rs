@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
+use crate::wire::Encoding;
 use crate::{
     Capabilities, DeadLetter, Event, GroupStatus, MessageId, Result, Retention, StartFrom, StreamState,
     TrimReport,
@@ -19,6 +20,8 @@ pub struct Record {
     pub message_id: MessageId,
     /// When the broker accepted it.
     pub published_at: OffsetDateTime,
+    /// The encoding the message is in; of bytes that are no event, what they look like.
+    pub encoding: Encoding,
     /// The event, or why its bytes are none.
     pub event: Result<Event>,
 }

@@ -151,7 +151,8 @@ async fn open_spool(path: &Path, config: &EventsConfig) -> Result<Spool> {
     }
     let options = ConsumerOptions::new(SPOOL).with_consumer_name(SPOOL);
     let opened = async {
-        let publisher = SqlitePublisher::open(&settings, SPOOL).await?;
+        // As they will be published: what can be is never refused for the sake of the spool.
+        let publisher = SqlitePublisher::open(&settings, SPOOL).await?.with_encoding(config.encoding);
         let consumer = SqliteConsumer::open(&settings, SPOOL, options).await?;
         let admin = SqliteAdmin::open(&settings, SPOOL).await?;
         Ok::<_, Error>(

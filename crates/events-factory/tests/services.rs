@@ -7,9 +7,10 @@ use std::pin::pin;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use events_core::{ErrorKind, Event};
+use events_core::wire::Encoding;
+use events_core::{ErrorKind, Event, StartFrom};
 use events_factory::{
     ConfigLoader, EventsConfig, create_event_admin, create_event_manager, create_event_worker,
     create_seen_store,
@@ -162,6 +163,46 @@ async fn a_broker_that_is_away_keeps_no_service_from_starting_and_a_wrong_config
     config.url = Some(events_factory::BrokerUrl::new("carrier-pigeon:coop"));
     let error = create_event_manager(&config).await.expect_err("there is no such backend");
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+}
+
+/// A spool keeps whatever the broker will be sent: payloads that are no object, bytes, and their absence.
+#[tokio::test]
+async fn what_the_encoding_can_carry_is_not_refused_for_the_sake_of_the_spool() {
+    let directory = TempDir::new().unwrap();
+    let redis = RedisServer::start().unwrap();
+    let of_type = |name: &str| Event::builder(format!("a.{name}"), "s").with_extension("retries", 3);
+    let events = [
+        of_type("list").with_any_payload(serde_json::json!([1, "x"])).build().unwrap(),
+        of_type("bytes").with_payload_bytes([0, 255]).build().unwrap(),
+        of_type("nothing").without_payload().with_subject("team-a").build().unwrap(),
+    ];
+    let mut config =
+        EventsConfig::new(NOBODY).with_stream_key("spooled").with_encoding(Encoding::CloudEvents);
+    config.manager.overflow = Overflow::Spool;
+    config.manager.spool.path = Some(directory.path().join("spool.db"));
+    config.manager.spool.after = Duration::from_millis(50);
+    let away = create_event_manager(&config).await.unwrap();
+    events.iter().for_each(|event| away.publish(event.clone()));
+    let stats = away.flush(DEADLINE).await;
+    assert_eq!((stats.spooled, stats.dropped_total()), (3, 0), "{stats:?}");
+    away.close(Duration::ZERO).await;
+    config.url = Some(redis.url().into());
+    let back = create_event_manager(&config).await.unwrap();
+    let admin = create_event_admin(&config).await.unwrap();
+    let until = Instant::now() + DEADLINE;
+    let records = loop {
+        let records = admin
+            .read(&StartFrom::Earliest, NonZeroUsize::new(10).unwrap(), Duration::from_millis(100))
+            .await
+            .unwrap();
+        if records.len() == events.len() || Instant::now() > until {
+            break records;
+        }
+    };
+    assert!(records.iter().all(|record| record.encoding == Encoding::CloudEvents), "{records:?}");
+    let arrived: Vec<Event> = records.into_iter().map(|record| record.event.unwrap()).collect();
+    assert_eq!(arrived, events);
+    assert_eq!(back.close(DEADLINE).await.dropped_total(), 0);
 }
 
 /// Two that shared a spool would publish its events side by side, so the second is told, and may start when the first ends.

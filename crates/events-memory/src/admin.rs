@@ -131,5 +131,10 @@ impl EventAdmin for MemoryAdmin {
 }
 
 fn record((position, entry): (Position, Arc<Entry>)) -> Record {
-    Record { message_id: message_id(position), published_at: entry.published_at, event: entry.decode(None) }
+    Record {
+        message_id: message_id(position),
+        published_at: entry.published_at,
+        encoding: entry.message.encoding(),
+        event: entry.decode(None),
+    }
 }

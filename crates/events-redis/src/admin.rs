@@ -172,8 +172,13 @@ impl RedisAdmin {
 
 fn record(entry: Entry) -> Record {
     let published_at = entry.id.time().unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let fields = entry.fields.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
-    Record { message_id: entry.id.to_message_id(), published_at, event: wire::decode(fields, published_at) }
+    let fields = || entry.fields.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+    Record {
+        message_id: entry.id.to_message_id(),
+        published_at,
+        encoding: wire::detect(fields()),
+        event: wire::decode(fields(), published_at),
+    }
 }
 
 /// The texts of ids; one that no stream can have given is no dead letter's and passed over.

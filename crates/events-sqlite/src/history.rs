@@ -148,6 +148,7 @@ pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<(Record, usize)> {
     let record = Record {
         message_id: position::message_id(seq(row.get(0)?)),
         published_at: clock::from_micros(published_at),
+        encoding: stored.encoding(),
         event: stored.decode(None, published_at),
     };
     Ok((record, stored.bytes()))

@@ -5,7 +5,7 @@
 //! A message without a body, with several, or with the body not in front lies in `fields` whole, so that every message
 //! comes back byte for byte.
 
-use events_core::wire::{BODY_FIELD, Encoded, Encoding, RawMessage, decode_expecting};
+use events_core::wire::{BODY_FIELD, Encoded, Encoding, RawMessage, decode_expecting, detect};
 use events_core::{Event, Result};
 
 use crate::clock;
@@ -25,6 +25,11 @@ impl Stored {
     /// Decodes the event, without a copy of its fields.
     pub(crate) fn decode(&self, expected: Option<Encoding>, published_at: i64) -> Result<Event> {
         decode_expecting(expected, self.fields(), clock::from_micros(published_at))
+    }
+
+    /// Which encoding the message is in.
+    pub(crate) fn encoding(&self) -> Encoding {
+        detect(self.fields())
     }
 
     /// The message byte for byte.

@@ -3,6 +3,7 @@
 #![doc = include_str!("../README.md")]
 
 mod connection;
+mod encoding;
 mod filter;
 
 mod escape;
@@ -17,6 +18,7 @@ mod logging;
 mod shutdown;
 
 pub use connection::ConnectionArgs;
+pub use encoding::EncodingParser;
 pub use escape::append_json;
 pub use exit::Exit;
 pub use filter::{Filter, FilterArgs};

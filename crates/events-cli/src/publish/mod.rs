@@ -22,7 +22,11 @@ use crate::retry::within;
 const BATCH: usize = 256;
 
 pub(crate) async fn run(flags: Box<Publish>, mut shutdown: Shutdown) -> Result<Exit> {
-    let config = flags.connection.loader().load()?.into_config();
+    let mut loader = flags.connection.loader();
+    if let Some(encoding) = flags.encoding {
+        loader = loader.with_override("encoding", encoding.as_str(), "--encoding");
+    }
+    let config = loader.load()?.into_config();
     let given = match parse::from_flags(&flags.event, flags.foreign) {
         Ok(given) => given,
         Err(error) => {

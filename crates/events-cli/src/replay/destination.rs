@@ -33,11 +33,11 @@ impl Destination {
     pub(super) async fn open(flags: &Replay, stream: &Stream, shutdown: &mut Shutdown) -> Result<Self> {
         let target = &flags.target;
         let kind = if target.to_url.is_none() && target.to_config.is_none() {
-            if target.to_stream_key.is_some() {
+            if target.to_stream_key.is_some() || target.to_encoding.is_some() {
                 bail!(events_core::Error::new(
                     events_core::ErrorKind::InvalidConfig,
                     "replay",
-                    "--to-stream-key needs --to-url or --to-config"
+                    "--to-stream-key and --to-encoding need --to-url or --to-config"
                 ));
             }
             Kind::Terminal { format: flags.format, output: Output::new() }
@@ -52,6 +52,9 @@ impl Destination {
             }
             if let Some(key) = &target.to_stream_key {
                 loader = loader.with_override("stream_key", key, "--to-stream-key");
+            }
+            if let Some(encoding) = target.to_encoding {
+                loader = loader.with_override("encoding", encoding.as_str(), "--to-encoding");
             }
             let config = loader.load()?.into_config();
             let publisher = within(target.timeout, shutdown, || create_event_publisher(&config)).await?;

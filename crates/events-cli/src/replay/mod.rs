@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use events_core::wire::Encoding;
 use events_core::{StartFrom, duration};
 use events_factory::BrokerUrl;
-use events_terminal::{ConnectionArgs, Exit, FilterArgs, Format, Shutdown};
+use events_terminal::{ConnectionArgs, EncodingParser, Exit, FilterArgs, Format, Shutdown};
 
 use crate::admin::Stream;
 use crate::progress::Progress;
@@ -68,6 +69,10 @@ pub(crate) struct Target {
     /// Publish to what this configuration file leads to, YAML or TOML; the environment is not asked
     #[arg(long, value_name = "FILE")]
     to_config: Option<PathBuf>,
+
+    /// How the events are written there [default: what --to-config says, else adr018]
+    #[arg(long, value_name = "NAME", value_parser = EncodingParser)]
+    to_encoding: Option<Encoding>,
 
     /// The stream to publish to [default: the one that is read, or what --to-config says]
     #[arg(long, value_name = "KEY")]

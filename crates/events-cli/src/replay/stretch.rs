@@ -99,6 +99,7 @@ mod tests {
         let record = |id: &&str| Record {
             message_id: MessageId::from(*id),
             published_at: time::OffsetDateTime::UNIX_EPOCH,
+            encoding: events_core::wire::Encoding::Adr018,
             event: events_core::Event::builder("a.b", "s").build(),
         };
         ids.iter().map(record).collect()

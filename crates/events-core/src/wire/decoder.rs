@@ -47,17 +47,37 @@ pub fn decode_expecting<'a>(
 ) -> Result<Event> {
     let message = Message::collect(fields)?;
     let found = message.encoding();
-    let encoding = match expected {
-        // Its two forms are told apart by their bytes.
-        Some(Encoding::FastStream | Encoding::FastStreamJson) if found == Encoding::FastStream => found,
-        // Without a name that decides it is up to the decoder to say what is wrong.
-        Some(Encoding::Adr018) if found == Encoding::Adr018 => found,
-        Some(expected) if expected != found => {
-            return Err(invalid(format!("the message is in encoding `{found}`, not `{expected}`")));
+    if let Some(expected) = expected.filter(|expected| !expected.reads(found)) {
+        return Err(invalid(format!("the message is in encoding `{found}`, not `{expected}`")));
+    }
+    message.decode(found, published_at)
+}
+
+/// Which encoding a message is in, by the same signs as [`decode`] goes by, without decoding it. Of what is no event it
+/// says something.
+pub fn detect<'a>(fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Encoding {
+    let (mut body, mut data, mut is_binary) = (None, None, false);
+    for (name, value) in fields {
+        match name {
+            name if name == BODY_FIELD.as_bytes() => body = Some(value),
+            name if name == FASTSTREAM_FIELD.as_bytes() => data = Some(value),
+            name => is_binary |= name.strip_prefix(ATTRIBUTE_PREFIX.as_bytes()) == Some(BINARY_MARK),
         }
-        _ => found,
-    };
-    message.decode(encoding, published_at)
+    }
+    match (encoding(body, data, is_binary), data) {
+        (Encoding::FastStream, Some(data)) if !faststream::is_framed(data) => Encoding::FastStreamJson,
+        (encoding, _) => encoding,
+    }
+}
+
+/// The encoding of a message with this body, or these data for FastStream, which may have the mark of the binary mode.
+fn encoding(body: Option<&[u8]>, data: Option<&[u8]>, is_binary: bool) -> Encoding {
+    match (body, data) {
+        (None, Some(_)) => Encoding::FastStream,
+        _ if is_binary => Encoding::CloudEventsBinary,
+        (Some(body), _) if Dialect::of(body) == Dialect::CloudEvents => Encoding::CloudEvents,
+        _ => Encoding::Adr018,
+    }
 }
 
 /// The fields, sorted by what they may be.
@@ -93,12 +113,8 @@ impl<'a> Message<'a> {
     }
 
     fn encoding(&self) -> Encoding {
-        match (self.body, self.data) {
-            (None, Some(_)) => Encoding::FastStream,
-            _ if self.attributes.iter().any(|(name, _)| *name == BINARY_MARK) => Encoding::CloudEventsBinary,
-            (Some(body), _) if Dialect::of(body) == Dialect::CloudEvents => Encoding::CloudEvents,
-            _ => Encoding::Adr018,
-        }
+        let is_binary = self.attributes.iter().any(|(name, _)| *name == BINARY_MARK);
+        encoding(self.body, self.data, is_binary)
     }
 
     fn decode(mut self, encoding: Encoding, published_at: OffsetDateTime) -> Result<Event> {

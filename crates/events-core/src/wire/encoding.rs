@@ -58,6 +58,13 @@ impl Encoding {
         }
     }
 
+    /// Whether a reader that is told to expect this encoding reads a message in `other`: of FastStream's two forms each
+    /// reader reads both.
+    pub fn reads(self, other: Self) -> bool {
+        let is_faststream = |encoding| matches!(encoding, Self::FastStream | Self::FastStreamJson);
+        self == other || (is_faststream(self) && is_faststream(other))
+    }
+
     /// The media type of the body.
     pub fn content_type(self, event: &Event) -> &str {
         match self {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use time::OffsetDateTime;
 
-use super::{BODY_FIELD, FASTSTREAM_FIELD, decode, limits};
+use super::{BODY_FIELD, Encoding, FASTSTREAM_FIELD, decode, detect, limits};
 use crate::headers::ATTRIBUTE_PREFIX;
 use crate::{Error, ErrorKind, Event, Headers, Result};
 
@@ -121,6 +121,11 @@ impl RawMessage {
             self.fields.iter().rev().find(named).map(|(_, value)| value.as_slice())
         };
         of(BODY_FIELD).or_else(|| of(FASTSTREAM_FIELD))
+    }
+
+    /// Which encoding the message is in; see [`detect`](super::detect).
+    pub fn encoding(&self) -> Encoding {
+        detect(self.fields.iter().map(|(name, value)| (name.as_slice(), value.as_slice())))
     }
 
     /// Decodes the message; see [`decode`].

@@ -17,7 +17,7 @@ pub(crate) mod limits;
 pub(crate) mod text;
 
 pub use adr018::{append_body, append_timestamp};
-pub use decoder::{decode, decode_expecting};
+pub use decoder::{decode, decode_expecting, detect};
 pub use encoding::Encoding;
 pub use fields::{Encoded, RawMessage};
 pub use limits::{MAX_DEPTH, MAX_FIELDS, MAX_MESSAGE_BYTES};

@@ -1,6 +1,6 @@
 //! What can be built comes back as it was through every encoding that can carry it, and the others say that they cannot.
 
-use events_core::wire::{Encoding, RawMessage, decode_expecting};
+use events_core::wire::{Encoding, RawMessage, decode_expecting, detect};
 use events_core::{AttributeValue, ErrorKind, Event, EventBuilder, PayloadKind};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -19,6 +19,7 @@ pub(crate) fn through(encoding: Encoding, event: &Event) -> events_core::Result<
     let detected = raw.decode(EPOCH).unwrap();
     let told = decode_expecting(Some(encoding), fields(), EPOCH).unwrap();
     assert_eq!(detected, told, "{encoding}");
+    assert_eq!(detect(fields()), encoding);
     for other in Encoding::ALL {
         let same_field = matches!(other, Encoding::FastStream | Encoding::FastStreamJson)
             == matches!(encoding, Encoding::FastStream | Encoding::FastStreamJson);

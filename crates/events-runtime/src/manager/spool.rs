@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use events_core::{
     ErrorKind, Event, EventAdmin, EventConsumer, EventPublisher, MessageId, Result, StartFrom, ack_all,
-    wire::Encoding,
+    wire::append_body,
 };
 
 use super::config::SpoolConfig;
@@ -121,10 +121,12 @@ impl Depth {
     }
 }
 
-/// What an event takes, as the brokers count it.
+/// What an event takes, whatever encoding it is stored in: its JSON and its headers.
 pub(crate) fn size(event: &Event) -> u64 {
-    // One that cannot be encoded is refused by the spool and takes nothing.
-    Encoding::default().encode(event).map_or(0, |encoded| encoded.counted_bytes() as u64)
+    let mut body = Vec::with_capacity(256 + event.payload().len());
+    append_body(&mut body, event);
+    let headers: usize = event.headers().iter().map(|(name, value)| name.len() + value.len()).sum();
+    (body.len() + headers) as u64
 }
 
 #[derive(Debug)]

@@ -33,15 +33,13 @@ pub(in crate::wire) fn body(event: &Event, with_trace_context: bool) -> Result<V
     rules::check(event)?;
     let names = event.event_type.len() + event.source.len() + event.id().map_or(0, str::len);
     let mut out = Vec::with_capacity(FRAME_BYTES + names + event.payload().len());
-    out.extend_from_slice(b"{\"specversion\":\"1.0\"");
-    for (name, text) in
-        [("id", event.id().unwrap_or_default()), ("source", event.source()), ("type", event.event_type())]
-    {
-        write_key(&mut out, name);
-        write_text(&mut out, text);
-    }
-    write_key(&mut out, "time");
-    out.push(b'"');
+    out.extend_from_slice(b"{\"specversion\":\"1.0\",\"id\":");
+    write_text(&mut out, event.id().unwrap_or_default());
+    out.extend_from_slice(b",\"source\":");
+    write_text(&mut out, event.source());
+    out.extend_from_slice(b",\"type\":");
+    write_text(&mut out, event.event_type());
+    out.extend_from_slice(b",\"time\":\"");
     timestamp::write(&mut out, event.timestamp);
     out.push(b'"');
     let attributes = event.attributes.as_deref();
@@ -49,7 +47,7 @@ pub(in crate::wire) fn body(event: &Event, with_trace_context: bool) -> Result<V
         && let Some(implied) = implied_content_type(event.payload_kind())
     {
         write_key(&mut out, "datacontenttype");
-        write_json(&mut out, implied);
+        write_text(&mut out, implied);
     }
     if let Some(attributes) = attributes {
         append_known(&mut out, attributes);

@@ -20,6 +20,11 @@ const CONTENT_TYPE: &str = "content-type";
 /// What the data always is.
 const JSON: &str = "application/json";
 
+/// Whether a message is in the frame, and not the envelope.
+pub(super) fn is_framed(message: &[u8]) -> bool {
+    message.starts_with(frame::IDENTITY)
+}
+
 /// Reads either form, and what neither wraps, as FastStream does.
 pub(super) fn decode(message: &[u8], mut headers: Headers, published_at: OffsetDateTime) -> Result<Event> {
     if let Some(framed) = message.strip_prefix(frame::IDENTITY) {
