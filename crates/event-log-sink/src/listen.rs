@@ -4,10 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use events_core::{ConsumerOptions, EventConsumer};
-use events_factory::{EventsConfig, create_event_admin};
-use events_runtime::until_available;
-use events_telemetry::{Exporter, Health, HealthConfig, Poller, measure_consumer, serve};
+use events_core::ConsumerOptions;
+use events_factory::{EventsConfig, Registry};
+use events_telemetry::{Exporter, Health, HealthConfig, serve};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -17,34 +16,26 @@ const EVERY: Duration = Duration::from_secs(10);
 /// Answers requests until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    health: Health,
     tasks: JoinSet<()>,
 }
 
 impl Listener {
-    /// Listens before anything else is done, so that a sink which waits for its broker says so.
-    pub(crate) async fn start(address: SocketAddr, config: &EventsConfig) -> Result<Self> {
+    /// Listens before anything else is done, so that a sink which waits for its broker says so. What the registry makes
+    /// is measured.
+    pub(crate) async fn start(address: SocketAddr, config: &EventsConfig) -> Result<(Self, Registry)> {
         let exporter = Exporter::install()?;
         let mut settings = HealthConfig::default();
         // Whoever takes over an event of a consumer that died does so when its lease has ended.
         settings.stall_after = settings.stall_after.max(lease(config) * 3);
         let health = Health::new(&config.stream_key, settings);
+        let registry = Registry::new().with_telemetry(&health);
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
         tracing::info!(address = %listener.local_addr()?, "serving /livez, /readyz and /metrics");
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, health.clone(), exporter));
-        tasks.spawn(look(config.clone(), health.clone()));
-        Ok(Self { health, tasks })
-    }
-
-    /// The consumer, counted.
-    pub(crate) fn measure(
-        &self,
-        consumer: Box<dyn EventConsumer>,
-        config: &EventsConfig,
-    ) -> Result<Box<dyn EventConsumer>> {
-        Ok(measure_consumer(consumer, &config.stream_key, &config.consumer_options()?, &self.health))
+        tasks.spawn(serve(listener, health, exporter));
+        tasks.spawn(look(registry.clone(), config.clone()));
+        Ok((Self { tasks }, registry))
     }
 }
 
@@ -58,12 +49,11 @@ fn lease(config: &EventsConfig) -> Duration {
     config.lease.unwrap_or(ConsumerOptions::DEFAULT_LEASE)
 }
 
-async fn look(config: EventsConfig, health: Health) {
-    let admin = until_available(std::future::pending(), || create_event_admin(&config)).await;
+async fn look(registry: Registry, config: EventsConfig) {
     // The consumer meets the same refusal, and the sink ends with it.
-    let Ok(Some(admin)) = admin else { return };
-    let group = config.consumer_group.clone().unwrap_or_default();
-    Poller::new(admin, config.stream_key, group, health).run(EVERY).await;
+    if let Err(error) = registry.watch_event_stream(&config, EVERY).await {
+        tracing::debug!(%error, "the stream cannot be looked at");
+    }
 }
 
 /// An address, or a port of the loopback address alone.

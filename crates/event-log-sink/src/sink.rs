@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use anyhow::Result;
 use events_core::{ConsumerOptions, Delivery};
-use events_factory::{EventsConfig, create_event_consumer};
+use events_factory::{EventsConfig, Registry};
 use events_runtime::{BatchDone, BatchError, BatchWorker, until_available};
 use events_terminal::{Exit, Line, Shutdown};
 
@@ -15,15 +15,15 @@ use crate::print::Printer;
 /// Consumes until a limit, an empty stream with `--drain`, a signal or a closed pipe ends it.
 pub(crate) async fn run(flags: &Flags, config: &EventsConfig, mut shutdown: Shutdown) -> Result<Exit> {
     let mut printer = Printer::new(flags)?;
-    let listener = match flags.listen {
-        Some(address) => Some(Listener::start(address, config).await?),
-        None => None,
+    let (_listener, registry) = match flags.listen {
+        Some(address) => {
+            let (listener, registry) = Listener::start(address, config).await?;
+            (Some(listener), registry)
+        }
+        None => (None, Registry::new()),
     };
-    let connected = until_available(shutdown.requested(), || create_event_consumer(config)).await?;
-    let Some(mut consumer) = connected else { return Ok(Exit::Success) };
-    if let Some(listener) = &listener {
-        consumer = listener.measure(consumer, config)?;
-    }
+    let connected = until_available(shutdown.requested(), || registry.create_event_consumer(config)).await?;
+    let Some(consumer) = connected else { return Ok(Exit::Success) };
     tracing::info!(
         stream_key = config.stream_key,
         consumer_group = config.consumer_group.as_deref().unwrap_or_default(),

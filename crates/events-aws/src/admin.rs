@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events_core::{
-    Capabilities, DeadLetter, Error, ErrorKind, EventAdmin, GroupStatus, MessageId, Record, Result,
-    Retention, StartFrom, StreamState, TrimReport, async_trait,
+    Capabilities, DeadLetter, Error, ErrorKind, EventAdmin, GroupStatus, MessageId, PendingEvent, Record,
+    Result, Retention, StartFrom, StreamState, TrimReport, async_trait,
 };
 
 use crate::calls::AwsClients;
@@ -118,6 +118,10 @@ impl EventAdmin for SqsAdmin {
         Ok(state)
     }
 
+    async fn pending(&self, _: &str, _: Option<&MessageId>, _: NonZeroUsize) -> Result<Vec<PendingEvent>> {
+        Err(Error::unsupported("list pending events"))
+    }
+
     async fn dead_letters(&self, after: Option<&MessageId>, max: NonZeroUsize) -> Result<Vec<DeadLetter>> {
         let graveyard = Arc::clone(&self.graveyard);
         let mut letters = self.in_background(async move { graveyard.list().await }).await?;
@@ -140,6 +144,10 @@ impl EventAdmin for SqsAdmin {
     async fn trim(&self, _: &Retention) -> Result<TrimReport> {
         // What a queue forgets, and when, is a setting of the queue.
         Err(Error::unsupported("trim"))
+    }
+
+    async fn remove_stream(&self) -> Result<()> {
+        Err(Error::unsupported("remove stream"))
     }
 
     async fn close(&self) -> Result<()> {

@@ -67,6 +67,9 @@ impl Burial<'_> {
                 _ => {}
             }
         }
+        for (_, (_, cause)) in outcomes.iter().zip(messages).filter(|(outcome, _)| outcome.is_ok()) {
+            self.options.observer().dead_lettered(cause.reason, 1);
+        }
         outcomes
     }
 }

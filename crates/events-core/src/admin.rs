@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 
 use crate::wire::Encoding;
 use crate::{
-    Capabilities, DeadLetter, Event, GroupStatus, MessageId, Result, Retention, StartFrom, StreamState,
-    TrimReport,
+    Capabilities, DeadLetter, Event, GroupStatus, MessageId, PendingEvent, Result, Retention, StartFrom,
+    StreamState, TrimReport,
 };
 
 /// One event of a stream's history.
@@ -29,7 +29,7 @@ pub struct Record {
 /// Looks at one stream from outside.
 ///
 /// Reading marks, leases and acknowledges nothing. Only [`redrive`](Self::redrive) and [`purge`](Self::purge) change
-/// anything about dead letters, and only [`trim`](Self::trim) removes events.
+/// anything about dead letters, and only [`trim`](Self::trim) and [`remove_stream`](Self::remove_stream) remove events.
 #[async_trait]
 pub trait EventAdmin: Debug + Send + Sync + 'static {
     /// What the backend can do, and its limits.
@@ -105,6 +105,24 @@ pub trait EventAdmin: Debug + Send + Sync + 'static {
     /// Dropping the future changes nothing.
     async fn state(&self) -> Result<StreamState>;
 
+    /// Up to `max` events that `group` was given and has not settled, in the order of the stream, after `after`. None where
+    /// there is no such group.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) where the broker does not tell one from the other;
+    /// [`InvalidConfig`](crate::ErrorKind::InvalidConfig) for an id the backend cannot have given.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    async fn pending(
+        &self,
+        group: &str,
+        after: Option<&MessageId>,
+        max: NonZeroUsize,
+    ) -> Result<Vec<PendingEvent>>;
+
     /// Up to `max` dead letters of the stream, of all its groups, oldest first, after `after`.
     ///
     /// # Errors
@@ -157,6 +175,18 @@ pub trait EventAdmin: Debug + Send + Sync + 'static {
     ///
     /// Dropping the future leaves open how much is removed; what must be kept is kept.
     async fn trim(&self, retention: &Retention) -> Result<TrimReport>;
+
+    /// Removes the stream with everything in it: events, groups, what they have not handled, and dead letters. For a stream
+    /// that was made for something that is over; one that is made again under this name begins anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) where a stream is a queue that somebody made by other means.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves open how much is removed.
+    async fn remove_stream(&self) -> Result<()>;
 
     /// Lets go of the connection. Closing twice is fine.
     ///

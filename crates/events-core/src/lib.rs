@@ -18,6 +18,7 @@ mod dead_letter;
 mod delivery;
 mod extend_all;
 mod message_id;
+mod observer;
 mod options;
 mod publisher;
 mod report;
@@ -44,6 +45,7 @@ pub use event::Event;
 pub use extend_all::extend_all;
 pub use headers::Headers;
 pub use message_id::MessageId;
+pub use observer::{Observer, Unobserved};
 pub use options::{ConsumerOptions, StartFrom};
 pub use payload::PayloadKind;
 pub use publisher::{EventPublisher, EventPublisherExt};
@@ -52,7 +54,7 @@ pub use retention::{HeldBy, Retention, TrimReport};
 pub use secret::Secret;
 pub use seen::SeenStore;
 pub use settler::{Receipt, Settlement, Settler};
-pub use state::{ConsumerStatus, GroupStatus, StreamState};
+pub use state::{ConsumerStatus, GroupStatus, PendingEvent, StreamState};
 
 /// Marks an implementation of the traits of this crate; re-exported so that a backend needs no dependency of its own.
 pub use async_trait::async_trait;

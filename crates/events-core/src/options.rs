@@ -3,13 +3,14 @@
 use std::convert::Infallible;
 use std::num::NonZeroU32;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::wire::Encoding;
-use crate::{Error, ErrorKind, MessageId, Result, timestamp};
+use crate::{Error, ErrorKind, MessageId, Observer, Result, Unobserved, timestamp};
 
 /// How a consumer joins its group.
 ///
@@ -22,6 +23,7 @@ pub struct ConsumerOptions {
     lease: Option<Duration>,
     max_deliveries: NonZeroU32,
     encoding: Option<Encoding>,
+    observer: Arc<dyn Observer>,
 }
 
 impl ConsumerOptions {
@@ -40,6 +42,7 @@ impl ConsumerOptions {
             lease: None,
             max_deliveries: Self::DEFAULT_MAX_DELIVERIES,
             encoding: None,
+            observer: Arc::new(Unobserved),
         }
     }
 
@@ -83,6 +86,13 @@ impl ConsumerOptions {
         self
     }
 
+    /// Tells `observer` what the backend does by itself: dead letters and reconnections. Default: nobody.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
     /// The consumer group.
     pub fn group(&self) -> &str {
         &self.group
@@ -91,6 +101,11 @@ impl ConsumerOptions {
     /// The consumer's name.
     pub fn consumer_name(&self) -> &str {
         &self.consumer_name
+    }
+
+    /// Who is told what the backend does by itself.
+    pub fn observer(&self) -> &Arc<dyn Observer> {
+        &self.observer
     }
 
     /// Where a new group starts.

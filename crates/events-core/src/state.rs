@@ -46,7 +46,8 @@ pub struct GroupStatus {
     /// Events delivered and neither acknowledged nor dead-lettered, those that wait for their next attempt included.
     pub pending: u64,
     /// Time since the oldest pending event was last delivered, or its lease last extended where the broker does not tell
-    /// these apart; `None` when nothing is pending. The oldest is the one that was published first.
+    /// these apart; `None` when nothing is pending, and where the broker has forgotten it, as Redis 8 does of an event that
+    /// was given back. The oldest is the one that was published first.
     pub oldest_pending: Option<Duration>,
     /// When the oldest pending event was published: how far the group is behind with what it has begun.
     pub oldest_pending_published_at: Option<OffsetDateTime>,
@@ -94,5 +95,27 @@ impl ConsumerStatus {
     /// The status of one consumer; called by backends, which fill in what else they know.
     pub fn new(name: impl Into<String>, pending: u64) -> Self {
         Self { name: name.into(), pending, idle: None, inactive: None }
+    }
+}
+
+/// One event that a group was given and has not settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PendingEvent {
+    /// Its id.
+    pub message_id: MessageId,
+    /// The consumer it was given last; `None` where the broker has forgotten that, as of an event that was given back.
+    pub consumer: Option<String>,
+    /// Time since it was last delivered, or its lease last extended where the broker does not tell these apart; `None`
+    /// where the broker has forgotten it.
+    pub idle: Option<Duration>,
+    /// How often it was delivered.
+    pub deliveries: u32,
+}
+
+impl PendingEvent {
+    /// A pending event; called by backends, which fill in what else they know.
+    pub fn new(message_id: MessageId, deliveries: u32) -> Self {
+        Self { message_id, consumer: None, idle: None, deliveries }
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events_core::{
-    ConsumerOptions, Error, EventAdmin, EventConsumer, EventPublisher, Result, SeenStore, async_trait,
+    ConsumerOptions, Error, EventAdmin, EventConsumer, EventPublisher, Observer, Result, SeenStore,
+    async_trait,
 };
 
 use crate::{BrokerUrl, EventsConfig};
@@ -107,4 +108,6 @@ pub struct Target<'c> {
     pub stream_key: &'c str,
     /// The whole configuration, for the backend's own section.
     pub config: &'c EventsConfig,
+    /// Who is told what the backend of a publisher does by itself; a consumer's options name their own.
+    pub observer: Arc<dyn Observer>,
 }

@@ -3,6 +3,8 @@
 #![doc = include_str!("../README.md")]
 
 mod create;
+#[cfg_attr(not(feature = "telemetry"), path = "unmeasured.rs")]
+mod measuring;
 mod registry;
 #[cfg(feature = "runtime")]
 mod runtime;

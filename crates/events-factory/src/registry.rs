@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use events_core::{EventAdmin, EventConsumer, EventPublisher, Result};
+use events_core::{EventAdmin, EventConsumer, EventPublisher, Result, Unobserved};
 
 use crate::builtin::{BUILT_IN, BuiltIn};
 use crate::disabled::DisabledPublisher;
 use crate::invalid::invalid;
+use crate::measuring::Measuring;
 use crate::suggest::did_you_mean;
 use crate::{Backend, BrokerUrl, Ensure, EventsConfig, Target};
 
@@ -17,6 +18,7 @@ const DEFAULT_URL: &str = "sqlite:";
 #[derive(Clone, Debug)]
 pub struct Registry {
     backends: Vec<Arc<dyn Backend>>,
+    pub(crate) measuring: Measuring,
 }
 
 impl Default for Registry {
@@ -28,7 +30,8 @@ impl Default for Registry {
 impl Registry {
     /// The backends that are compiled in.
     pub fn new() -> Self {
-        Self { backends: BUILT_IN.iter().filter_map(|known| Some(known.backend?())).collect() }
+        let backends = BUILT_IN.iter().filter_map(|known| Some(known.backend?())).collect();
+        Self { backends, measuring: Measuring::default() }
     }
 
     /// Adds a backend; for a scheme that several answer to, the one added last counts.
@@ -51,8 +54,10 @@ impl Registry {
         if !config.enabled {
             return Ok(Arc::new(DisabledPublisher::new(config)));
         }
-        let (backend, target) = self.resolve(config)?;
-        backend.publisher(&target).await
+        let (backend, mut target) = self.resolve(config)?;
+        self.measuring.observe(&mut target);
+        let publisher = backend.publisher(&target).await;
+        self.measuring.publisher(publisher, config)
     }
 
     /// Makes a consumer, a member of the configured group.
@@ -68,7 +73,9 @@ impl Registry {
     pub async fn create_event_consumer(&self, config: &EventsConfig) -> Result<Box<dyn EventConsumer>> {
         refuse_disabled(config)?;
         let (backend, target) = self.resolve(config)?;
-        backend.consumer(&target, config.consumer_options()?).await
+        let options = self.measuring.options(config)?;
+        let consumer = backend.consumer(&target, options.clone()).await;
+        self.measuring.consumer(consumer, config, &options)
     }
 
     /// Makes an admin, which looks at the stream without taking part.
@@ -124,7 +131,10 @@ impl Registry {
         })?;
         let answers = |backend: &&Arc<dyn Backend>| backend.schemes().contains(&scheme.as_str());
         match self.backends.iter().rev().find(answers) {
-            Some(backend) => Ok((&**backend, Target { url, stream_key: &config.stream_key, config })),
+            Some(backend) => {
+                let observer = Arc::new(Unobserved);
+                Ok((&**backend, Target { url, stream_key: &config.stream_key, config, observer }))
+            }
             None => Err(self.no_backend(&scheme, config)),
         }
     }

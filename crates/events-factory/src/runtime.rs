@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events_core::{EventPublisher, Result, SeenStore};
-use events_runtime::{EventManager, Overflow, Spool, Worker};
+use events_runtime::{EventManager, EventManagerBuilder, Overflow, Spool, Worker};
 
 use crate::invalid::invalid;
 use crate::registry::refuse_disabled;
@@ -104,7 +104,7 @@ impl Registry {
             let (registry, settings) = (registry.clone(), Arc::clone(&settings));
             async move { registry.create_event_publisher(&settings).await as Result<Arc<dyn EventPublisher>> }
         };
-        let mut manager = EventManager::connecting(connect, config.manager.clone());
+        let mut manager = self.measured(EventManager::connecting(connect, config.manager.clone()), config);
         if config.manager.overflow == Overflow::Spool {
             let path = config.manager.spool.path.as_deref().ok_or_else(|| {
                 invalid(
@@ -133,6 +133,27 @@ impl Registry {
         }
         let consumer = self.create_event_consumer(config).await?;
         Worker::new(consumer, settings)
+    }
+}
+
+impl Registry {
+    #[cfg(feature = "telemetry")]
+    fn measured(&self, manager: EventManagerBuilder, config: &EventsConfig) -> EventManagerBuilder {
+        let Some(mut meter) = self.measuring.manager(config) else { return manager };
+        manager.with_observer(move |stats| {
+            let now = events_telemetry::ManagerState {
+                accepted: stats.accepted,
+                queued: stats.waiting,
+                spooled: stats.ever_spooled,
+                spool_depth: stats.spooled,
+            };
+            meter.saw(now, stats.drops().map(|(reason, dropped)| (reason.as_str(), dropped)));
+        })
+    }
+
+    #[cfg(not(feature = "telemetry"))]
+    fn measured(&self, manager: EventManagerBuilder, _: &EventsConfig) -> EventManagerBuilder {
+        manager
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events_core::{
-    Capabilities, DeadLetter, EventAdmin, GroupStatus, MessageId, Record, Result, Retention, StartFrom,
-    StreamState, TrimReport, async_trait,
+    Capabilities, DeadLetter, EventAdmin, GroupStatus, MessageId, PendingEvent, Record, Result, Retention,
+    StartFrom, StreamState, TrimReport, async_trait,
 };
 use tokio::time::Instant;
 
@@ -103,6 +103,20 @@ impl EventAdmin for MemoryAdmin {
         }))
     }
 
+    async fn pending(
+        &self,
+        group: &str,
+        after: Option<&MessageId>,
+        max: NonZeroUsize,
+    ) -> Result<Vec<PendingEvent>> {
+        let now = self.cell.clock.now();
+        self.cell.look(|stream| {
+            let after = after.map_or(Ok(0), |id| stream.log.known(id))?;
+            let Some(group) = stream.groups.get(group) else { return Ok(Vec::new()) };
+            Ok(group.pending(&stream.log, after, now).take(max.get()).collect())
+        })
+    }
+
     async fn dead_letters(&self, after: Option<&MessageId>, max: NonZeroUsize) -> Result<Vec<DeadLetter>> {
         let after = after.and_then(position).unwrap_or(0);
         Ok(self.cell.look(|stream| stream.dead_letters.list(after, max.get())))
@@ -122,6 +136,11 @@ impl EventAdmin for MemoryAdmin {
         retention.validate()?;
         let date = self.cell.clock.date();
         Ok(self.cell.change(|stream| stream.trim(retention, date)))
+    }
+
+    async fn remove_stream(&self) -> Result<()> {
+        self.cell.change(|stream| stream.clear());
+        Ok(())
     }
 
     async fn close(&self) -> Result<()> {

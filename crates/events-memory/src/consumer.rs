@@ -77,8 +77,7 @@ impl MemoryConsumer {
                 let position = position(&lent.receipt.message_id)?;
                 let detail = Some(in_words(&error));
                 cell.change(|stream| {
-                    let group = member.options.group();
-                    stream.bury(group, position, DeadLetterReason::Undecodable, detail, &cell.clock);
+                    stream.bury(member, position, DeadLetterReason::Undecodable, detail, &cell.clock);
                 });
                 None
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use events_core::{ConsumerStatus, GroupStatus};
+use events_core::{ConsumerStatus, GroupStatus, PendingEvent};
 use time::OffsetDateTime;
 
 use crate::clock::Moment;
@@ -173,6 +173,23 @@ impl Group {
     fn insert(&mut self, position: Position, pending: Pending) {
         self.due.insert((pending.due, position));
         self.pending.insert(position, pending);
+    }
+
+    /// What was delivered and is not finished, after `after`.
+    pub(crate) fn pending(
+        &self,
+        log: &Log,
+        after: Position,
+        now: Moment,
+    ) -> impl Iterator<Item = PendingEvent> {
+        let delivered = self.pending.range(after + 1..).filter(|(_, pending)| pending.attempts > 0);
+        let present = delivered.filter(|(position, _)| log.get(**position).is_some());
+        present.map(move |(position, pending)| {
+            let mut event = PendingEvent::new(message_id(*position), pending.attempts);
+            event.consumer = Some(pending.consumer.to_string());
+            event.idle = Some(now.saturating_sub(pending.delivered_at));
+            event
+        })
     }
 
     pub(crate) fn status(&self, name: &str, log: &Log, now: Moment) -> GroupStatus {

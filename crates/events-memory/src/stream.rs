@@ -110,7 +110,7 @@ impl Stream {
                     return Some((position, Arc::clone(entry)));
                 }
                 (Some(_), Some(_)) => {
-                    self.bury(group_name, position, DeadLetterReason::MaxDeliveries, None, clock);
+                    self.bury(member, position, DeadLetterReason::MaxDeliveries, None, clock);
                 }
                 // The event was removed from the stream while it was pending: nothing is left to deliver.
                 _ => drop(group.remove(position)),
@@ -140,14 +140,14 @@ impl Stream {
         let now = clock.now();
         match settlement {
             Settlement::Nack { error, .. } if is_last => {
-                self.bury(group_name, position, DeadLetterReason::MaxDeliveries, error.clone(), clock);
+                self.bury(member, position, DeadLetterReason::MaxDeliveries, error.clone(), clock);
             }
             Settlement::Nack { delay, error } => {
                 group.give_back(position, now.saturating_add(*delay), error.clone());
             }
             Settlement::Release => group.release(position, now),
             Settlement::Reject { reason } => {
-                self.bury(group_name, position, DeadLetterReason::Rejected, Some(reason.clone()), clock);
+                self.bury(member, position, DeadLetterReason::Rejected, Some(reason.clone()), clock);
             }
             _ => return Err(Error::unsupported("settle")),
         }
@@ -177,12 +177,13 @@ impl Stream {
     /// Moves an event out of its group's way. `detail` says why in words; without it the last known error does.
     pub(crate) fn bury(
         &mut self,
-        group_name: &str,
+        member: &Member,
         position: Position,
         reason: DeadLetterReason,
         detail: Option<String>,
         clock: &Clock,
     ) {
+        let group_name = member.options.group();
         let pending = self.groups.get_mut(group_name).and_then(|group| group.remove(position));
         let (Some(pending), Some(entry)) = (pending, self.log.get(position)) else { return };
         let Pending { attempts, consumer, last_error, dates, .. } = pending;
@@ -203,6 +204,7 @@ impl Stream {
             last_delivered_at: dates.map(|(_, last)| not_before_published(last)),
             dead_at: not_before_published(clock.date()),
         });
+        member.options.observer().dead_lettered(reason, 1);
     }
 
     /// Gives a dead letter back to its group; `false` when there is no such letter, or its group is gone.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use events_core::{
     Capabilities, ConsumerOptions, ConsumerStatus, DeadLetter, Error, ErrorKind, EventAdmin, GroupStatus,
-    MessageId, Record, Result, Retention, StartFrom, StreamState, TrimReport, async_trait, wire,
+    MessageId, PendingEvent, Record, Result, Retention, StartFrom, StreamState, TrimReport, async_trait,
+    wire,
 };
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
@@ -14,8 +15,8 @@ use tokio::time::Instant;
 use crate::RedisConfig;
 use crate::capabilities::capabilities;
 use crate::client::{
-    Code, CommandError, ConsumerInfo, Entry, ForeignClient, GroupInfo, Link, PendingFilter, ReadConnection,
-    Role, StreamClient,
+    Code, CommandError, ConsumerInfo, Entry, ForeignClient, GroupInfo, Link, Pending, PendingFilter,
+    ReadConnection, Role, StreamClient,
 };
 use crate::dead_letter;
 use crate::entry_id::{EntryId, start_after};
@@ -149,7 +150,7 @@ impl RedisAdmin {
 
     async fn group_state(&self, group: GroupInfo) -> Result<GroupStatus, CommandError> {
         let oldest = self.client.pending(&group.name, PendingFilter::default(), 1).await?.pop();
-        let idle = oldest.as_ref().map(|pending| Duration::from_millis(pending.idle_ms));
+        let idle = oldest.as_ref().and_then(Pending::idle);
         // Servers before 7.0 do not count, and later ones lose count when entries are deleted.
         let lag = match group.lag {
             None => self.client.count_after(group.last_delivered).await?,
@@ -254,6 +255,32 @@ impl EventAdmin for RedisAdmin {
         Ok(state)
     }
 
+    async fn pending(
+        &self,
+        group: &str,
+        after: Option<&MessageId>,
+        max: NonZeroUsize,
+    ) -> Result<Vec<PendingEvent>> {
+        let mut after = after.map_or(Ok(EntryId::ZERO), EntryId::try_from)?;
+        let mut events = Vec::new();
+        while events.len() < max.get() {
+            let filter = PendingFilter { after: Some(after), ..PendingFilter::default() };
+            let page = match self.client.pending(group, filter, PAGE.min(max.get() - events.len())).await {
+                Err(error) if error.code() == Code::GroupLost => break,
+                page => page?,
+            };
+            let Some(last) = page.last() else { break };
+            after = last.id;
+            events.extend(page.into_iter().map(|pending| {
+                let mut event = PendingEvent::new(pending.id.to_message_id(), pending.count);
+                event.idle = pending.idle();
+                event.consumer = pending.consumer;
+                event
+            }));
+        }
+        Ok(events)
+    }
+
     async fn dead_letters(&self, after: Option<&MessageId>, max: NonZeroUsize) -> Result<Vec<DeadLetter>> {
         let mut after = after.map_or(Ok(EntryId::ZERO), EntryId::try_from)?;
         let mut letters = Vec::new();
@@ -281,6 +308,10 @@ impl EventAdmin for RedisAdmin {
     async fn trim(&self, retention: &Retention) -> Result<TrimReport> {
         retention.validate()?;
         janitor::trim(&self.client, retention).await
+    }
+
+    async fn remove_stream(&self) -> Result<()> {
+        Ok(self.client.remove_stream().await?)
     }
 
     async fn close(&self) -> Result<()> {

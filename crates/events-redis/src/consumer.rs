@@ -107,6 +107,8 @@ impl RedisConsumer {
         }
         let start = start_after(options.start_from())?;
         let member = Arc::new(Membership::new(options));
+        commands.observe(Arc::clone(options.observer()));
+        reads.observe(Arc::clone(options.observer()));
         let commands = StreamClient::new(commands, stream_key, config.command_timeout);
         commands.warn_of_eviction().await;
         let reads = ReadConnection::new(reads, stream_key);

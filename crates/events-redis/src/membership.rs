@@ -1,10 +1,11 @@
 //! `Membership`: as whom a consumer takes part in its group.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
-use events_core::ConsumerOptions;
 use events_core::wire::Encoding;
+use events_core::{ConsumerOptions, Observer};
 
 /// As whom a consumer takes part in its group, and by which rules.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Membership {
     pub(crate) max_deliveries: NonZeroU32,
     /// The only one expected, if one is.
     pub(crate) encoding: Option<Encoding>,
+    /// Who is told what becomes a dead letter.
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
 impl Membership {
@@ -25,6 +28,7 @@ impl Membership {
             lease: options.lease(),
             max_deliveries: options.max_deliveries(),
             encoding: options.encoding(),
+            observer: Arc::clone(options.observer()),
         }
     }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use events_core::wire::{Encoded, Encoding};
 use events_core::{
-    Capabilities, Error, ErrorKind, Event, EventPublisher, MessageId, PublishReport, Result, async_trait,
+    Capabilities, Error, ErrorKind, Event, EventPublisher, MessageId, Observer, PublishReport, Result,
+    async_trait,
 };
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesOrdered, StreamExt};
@@ -132,6 +133,13 @@ impl RedisPublisher {
             units,
             patience: config.command_timeout,
         })
+    }
+
+    /// Tells `observer` of connections of the publisher's own that are made anew. Default: nobody.
+    #[must_use]
+    pub fn with_observer(self, observer: Arc<dyn Observer>) -> Self {
+        self.client.link().observe(observer);
+        self
     }
 
     /// Writes events in this encoding. Default: [`Encoding::Adr018`].

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use events_core::{
-    Capabilities, DeadLetter, Error, EventAdmin, GroupStatus, HeldBy, MessageId, Record, Result, Retention,
-    StartFrom, StreamState, TrimReport,
+    Capabilities, DeadLetter, Error, EventAdmin, GroupStatus, HeldBy, MessageId, PendingEvent, Record,
+    Result, Retention, StartFrom, StreamState, TrimReport,
 };
 use rusqlite::Connection;
 
@@ -147,6 +147,21 @@ impl EventAdmin for SqliteAdmin {
         self.ask("tell state", |connection, stream| groups::state(connection, stream, clock::now())).await
     }
 
+    async fn pending(
+        &self,
+        group: &str,
+        after: Option<&MessageId>,
+        max: NonZeroUsize,
+    ) -> Result<Vec<PendingEvent>> {
+        const OPERATION: &str = "list pending events";
+        let after = after.map_or(Ok(0), |id| parse(OPERATION, id))?;
+        let group = group.to_owned();
+        self.ask(OPERATION, move |connection, stream| {
+            groups::pending(connection, stream, &group, after, max.get(), clock::now())
+        })
+        .await
+    }
+
     async fn dead_letters(&self, after: Option<&MessageId>, max: NonZeroUsize) -> Result<Vec<DeadLetter>> {
         const OPERATION: &str = "list dead letters";
         let after = after.map_or(Ok(0), |id| parse(OPERATION, id))?;
@@ -186,6 +201,19 @@ impl EventAdmin for SqliteAdmin {
                 return Ok(report);
             }
         }
+    }
+
+    async fn remove_stream(&self) -> Result<()> {
+        const OPERATION: &str = "remove stream";
+        // Its groups first, so that nothing is needed any more; then its events, a part at a time, so that nobody waits long
+        // for the file.
+        let stream = Arc::clone(&self.stream);
+        let removed = self.database.write(1, move |connection| groups::remove_groups(connection, &stream));
+        removed.await.map_err(|failure| failure.to_error(OPERATION))?;
+        self.trim(&Retention::default().with_hard_max_events(0)).await?;
+        let stream = Arc::clone(&self.stream);
+        let removed = self.database.write(1, move |connection| groups::remove_stream(connection, &stream));
+        removed.await.map_err(|failure| failure.to_error(OPERATION))
     }
 
     async fn close(&self) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Takes events for a consumer: first those whose lease has ended, then those nobody was given yet.
 
+use events_core::DeadLetterReason;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::clock::NEVER;
@@ -119,7 +120,7 @@ fn find(connection: &Connection, membership: &Membership) -> Result<Option<Group
 }
 
 impl Claim {
-    /// Says in the log what no caller is told.
+    /// Says in the log, and to whoever counts it, what no caller is told.
     pub(crate) fn report(&self, terms: &Terms) {
         let (stream, group) = (&terms.stream, &terms.group);
         if self.cleared > 0 {
@@ -127,6 +128,7 @@ impl Claim {
         }
         if self.dead > 0 {
             tracing::warn!(%stream, %group, count = self.dead, "events without an attempt left are dead letters now");
+            terms.observer.dead_lettered(DeadLetterReason::MaxDeliveries, self.dead as u64);
         }
     }
 

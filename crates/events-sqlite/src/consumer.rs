@@ -70,6 +70,7 @@ impl SqliteConsumer {
             start: Start::parse(OPERATION, options.start_from())?,
             lease: clock::micros(options.lease()),
             max_deliveries: options.max_deliveries().get(),
+            observer: Arc::clone(options.observer()),
         });
         let database = Database::open(config, OPERATION).await?;
         let joining = Arc::clone(&terms);
@@ -80,6 +81,7 @@ impl SqliteConsumer {
             database: Arc::clone(&database),
             membership,
             max_deliveries: terms.max_deliveries,
+            observer: Arc::clone(&terms.observer),
         });
         let shelf = Arc::new(Shelf::new(membership, options.lease()));
         let encoding = options.encoding();
@@ -128,16 +130,22 @@ impl SqliteConsumer {
     async fn bury(&self, spoiled: Vec<(crate::settle::Held, String)>) -> Result<(), Failure> {
         let membership = self.shelf.membership();
         let count = spoiled.len();
-        self.database
+        let buried = self
+            .database
             .write(count, move |connection| {
+                let mut buried = 0;
                 for (held, detail) in &spoiled {
                     let burial = Burial::new(DeadLetterReason::Undecodable, Some(detail.clone()));
-                    bury_held(connection, &membership, std::slice::from_ref(held), &burial, clock::now())?;
+                    let held = std::slice::from_ref(held);
+                    buried += bury_held(connection, &membership, held, &burial, clock::now())?;
                 }
-                Ok(())
+                Ok(buried)
             })
             .await?;
         self.shelf.discard_spoiled();
+        if buried > 0 {
+            self.terms.observer.dead_lettered(DeadLetterReason::Undecodable, buried);
+        }
         tracing::warn!(stream = %self.terms.stream, group = %self.terms.group, count, "events that cannot be decoded are dead letters now");
         Ok(())
     }
@@ -150,6 +158,7 @@ impl SqliteConsumer {
                 database: Arc::clone(&self.database),
                 membership,
                 max_deliveries: self.terms.max_deliveries,
+                observer: Arc::clone(&self.terms.observer),
             });
         }
         let deliver = |Ready { held, published_at, event }| {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use events_core::{ConsumerStatus, GroupStatus, Record, StreamState};
+use events_core::{ConsumerStatus, GroupStatus, PendingEvent, Record, StreamState};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::clock;
@@ -50,6 +50,53 @@ fn consumers(connection: &Connection, group: i64, now: i64) -> Result<Vec<Consum
         Ok(consumer)
     })?;
     Ok(consumers.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Up to `max` events a group was given and has not settled, after the number `after`.
+pub(crate) fn pending(
+    connection: &Connection,
+    stream: &str,
+    group: &str,
+    after: i64,
+    max: usize,
+    now: i64,
+) -> Result<Vec<PendingEvent>, Failure> {
+    let mut statement = connection.prepare_cached(
+        "SELECT d.seq, d.attempt, c.name, d.delivered_at FROM streams s JOIN consumer_groups g ON g.stream_id = s.id \
+         JOIN deliveries d ON d.group_id = g.id LEFT JOIN consumers c ON c.id = d.consumer_id \
+         WHERE s.name = ?1 AND g.name = ?2 AND d.seq > ?3 ORDER BY d.seq LIMIT ?4",
+    )?;
+    let rows = statement.query_map(params![stream, group, after, max], |row| {
+        let mut event = PendingEvent::new(message_id(row.get(0)?), row.get(1)?);
+        event.consumer = row.get(2)?;
+        event.idle = row.get::<_, Option<i64>>(3)?.map(|at| since(at, now));
+        Ok(event)
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Removes the groups of a stream with what they hold, within the caller's transaction.
+pub(crate) fn remove_groups(connection: &Connection, name: &str) -> Result<(), Failure> {
+    let Some(stream) = Stream::find(connection, name)? else { return Ok(()) };
+    for statement in [
+        "DELETE FROM deliveries WHERE group_id IN (SELECT id FROM consumer_groups WHERE stream_id = ?1)",
+        "DELETE FROM consumers WHERE group_id IN (SELECT id FROM consumer_groups WHERE stream_id = ?1)",
+        "DELETE FROM consumer_groups WHERE stream_id = ?1",
+    ] {
+        connection.execute(statement, [stream.id])?;
+    }
+    Ok(())
+}
+
+/// Removes a stream with everything in it, within the caller's transaction.
+pub(crate) fn remove_stream(connection: &Connection, name: &str) -> Result<(), Failure> {
+    connection.execute("DELETE FROM dead_letters WHERE stream = ?1", [name])?;
+    remove_groups(connection, name)?;
+    let Some(stream) = Stream::find(connection, name)? else { return Ok(()) };
+    let (first, last) = (key(stream.id, 0), key(stream.id, stream.last_seq));
+    connection.execute("DELETE FROM events WHERE id > ?1 AND id <= ?2", [first, last])?;
+    connection.execute("DELETE FROM streams WHERE id = ?1", [stream.id])?;
+    Ok(())
 }
 
 fn since(moment: i64, now: i64) -> Duration {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use events_core::Observer;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::clock::NEVER;
@@ -18,6 +19,7 @@ pub(crate) struct Terms {
     /// In microseconds.
     pub(crate) lease: i64,
     pub(crate) max_deliveries: u32,
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
 /// A consumer's place in its group.

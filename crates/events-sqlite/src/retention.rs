@@ -244,6 +244,7 @@ mod tests {
             start: Start::Earliest,
             lease: HOUR,
             max_deliveries: 5,
+            observer: std::sync::Arc::new(events_core::Unobserved),
         }
     }
 

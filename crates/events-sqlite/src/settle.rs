@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use events_core::{DeadLetterReason, Error, ErrorKind, Receipt, Result, Settlement, Settler};
+use events_core::{DeadLetterReason, Error, ErrorKind, Observer, Receipt, Result, Settlement, Settler};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::clock;
@@ -44,7 +44,8 @@ pub(crate) fn ack(connection: &Connection, membership: &Membership, held: &[Held
     Ok(())
 }
 
-/// Gives back for another attempt after `delay` microseconds, or dead-letters after the last one.
+/// Gives back for another attempt after `delay` microseconds, or dead-letters after the last one; returns how many it
+/// dead-lettered.
 fn nack(
     connection: &Connection,
     membership: &Membership,
@@ -52,9 +53,9 @@ fn nack(
     max_deliveries: u32,
     (delay, error): (i64, Option<&String>),
     now: i64,
-) -> Result<(), Failure> {
+) -> Result<u64, Failure> {
     let (last, again): (Vec<Held>, Vec<Held>) = held.iter().partition(|held| held.attempt >= max_deliveries);
-    bury_held(
+    let buried = bury_held(
         connection,
         membership,
         &last,
@@ -76,7 +77,8 @@ fn nack(
             membership.consumer_id
         ])?;
     }
-    due_no_later_than(connection, membership.group_id, due_at)
+    due_no_later_than(connection, membership.group_id, due_at)?;
+    Ok(buried)
 }
 
 /// Gives back as if it had not been delivered.
@@ -96,20 +98,21 @@ pub(crate) fn release(
     due_no_later_than(connection, membership.group_id, now)
 }
 
-/// Dead-letters what is still this consumer's.
+/// Dead-letters what is still this consumer's, and returns how many that were.
 pub(crate) fn bury_held(
     connection: &Connection,
     membership: &Membership,
     held: &[Held],
     burial: &Burial,
     now: i64,
-) -> Result<(), Failure> {
+) -> Result<u64, Failure> {
+    let mut buried = 0;
     for held in held {
-        if is_held(connection, membership, *held)? {
-            bury(connection, membership, held.seq, burial, now)?;
+        if is_held(connection, membership, *held)? && bury(connection, membership, held.seq, burial, now)? {
+            buried += 1;
         }
     }
-    Ok(())
+    Ok(buried)
 }
 
 fn is_held(connection: &Connection, membership: &Membership, held: Held) -> Result<bool, Failure> {
@@ -150,6 +153,7 @@ pub(crate) struct SqliteSettler {
     pub(crate) database: Arc<Database>,
     pub(crate) membership: Membership,
     pub(crate) max_deliveries: u32,
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
 impl SqliteSettler {
@@ -177,6 +181,19 @@ impl SqliteSettler {
         let outcome = self.database.write(receipts.len(), work).await;
         outcome.map_err(|failure| for_each(receipts, || failure.to_error(operation)))
     }
+
+    /// Tells whoever counts them how many became dead letters.
+    fn told<E>(
+        &self,
+        reason: DeadLetterReason,
+        buried: std::result::Result<u64, E>,
+    ) -> std::result::Result<(), E> {
+        let buried = buried?;
+        if buried > 0 {
+            self.observer.dead_lettered(reason, buried);
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -191,7 +208,8 @@ impl Settler for SqliteSettler {
                     let how = (delay, error.as_ref());
                     nack(connection, membership, held, max_deliveries, how, clock::now())
                 };
-                self.settle_held("nack", receipts, work).await
+                let buried = self.settle_held("nack", receipts, work).await;
+                self.told(DeadLetterReason::MaxDeliveries, buried)
             }
             Settlement::Release => {
                 let work = |connection: &Connection, membership: &Membership, held: &[Held]| {
@@ -204,7 +222,8 @@ impl Settler for SqliteSettler {
                 let work = move |connection: &Connection, membership: &Membership, held: &[Held]| {
                     bury_held(connection, membership, held, &burial, clock::now())
                 };
-                self.settle_held("reject", receipts, work).await
+                let buried = self.settle_held("reject", receipts, work).await;
+                self.told(DeadLetterReason::Rejected, buried)
             }
             _ => Err(for_each(receipts, || Error::unsupported("settle"))),
         };

@@ -13,14 +13,14 @@ use crate::settler::{MeasuredSettler, Meters};
 /// A consumer that counts what `inner` is given from `stream` and what becomes of it, whatever backend it is of.
 ///
 /// `options` are those it joined its group with. The recorder has to be installed before: what is counted goes to the one
-/// that is there now.
+/// that is there now. Dead letters are counted by [`observe_consumer`](crate::observe_consumer).
 pub fn measure_consumer(
     inner: Box<dyn EventConsumer>,
     stream: &str,
     options: &ConsumerOptions,
     health: &Health,
 ) -> Box<dyn EventConsumer> {
-    let meters = Meters::new(stream, options.group(), options.max_deliveries().get());
+    let meters = Meters::new(stream, options.group());
     Box::new(MeasuredConsumer { inner, meters: Arc::new(meters), settlers: None, health: health.clone() })
 }
 

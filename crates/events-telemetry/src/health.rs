@@ -7,7 +7,7 @@ use std::time::Duration;
 use events_core::{Error, GroupStatus};
 use metrics::{Counter, Gauge, counter, gauge};
 
-use crate::metric::{RECONNECTS, UP};
+use crate::metric::{OUTAGES, UP};
 
 /// Who asks when somebody looks at the stream from outside.
 const LOOK: &str = "look";
@@ -37,7 +37,7 @@ struct Shared {
     config: HealthConfig,
     state: Mutex<State>,
     up: Gauge,
-    reconnects: Counter,
+    outages: Counter,
 }
 
 impl std::fmt::Debug for Shared {
@@ -88,7 +88,7 @@ impl Health {
             config,
             state: Mutex::default(),
             up: gauge!(UP, "stream" => stream.to_owned()),
-            reconnects: counter!(RECONNECTS, "stream" => stream.to_owned()),
+            outages: counter!(OUTAGES, "stream" => stream.to_owned()),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -116,6 +116,16 @@ impl Health {
             ));
         }
         Readiness { reasons }
+    }
+
+    /// Somebody tried to connect, which a program does that waits for its broker; to be told of each outcome.
+    pub fn connected(&self, outcome: Result<(), &Error>) {
+        self.asked("connection", outcome.err());
+    }
+
+    /// A publisher published.
+    pub(crate) fn publisher_asked(&self, error: Option<&Error>) {
+        self.asked("publisher", error);
     }
 
     /// A consumer asked for events.
@@ -147,7 +157,7 @@ impl Health {
         let is_away = state.answers.values().any(Option::is_some);
         self.shared.up.set(if is_away { 0.0 } else { 1.0 });
         if state.was_away && !is_away {
-            self.shared.reconnects.increment(1);
+            self.shared.outages.increment(1);
         }
         state.was_away = is_away;
     }

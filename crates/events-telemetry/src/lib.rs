@@ -5,6 +5,8 @@
 mod metric;
 
 mod consumer;
+mod manager;
+mod observer;
 mod outcome;
 mod publisher;
 mod settler;
@@ -23,8 +25,9 @@ pub use consumer::measure_consumer;
 #[cfg(feature = "server")]
 pub use exporter::Exporter;
 pub use health::{Health, HealthConfig, Readiness};
+pub use manager::{ManagerMeter, ManagerState};
 pub use metric::{METRICS, Metric, MetricKind, describe};
-pub use outcome::count_dropped;
+pub use observer::{observe_consumer, observe_publisher};
 pub use poller::Poller;
 pub use publisher::measure_publisher;
 #[cfg(feature = "server")]

@@ -44,8 +44,11 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 pub(crate) const PUBLISHED: &str = "events_published_total";
 pub(crate) const PUBLISH_FAILED: &str = "events_publish_failed_total";
 pub(crate) const PUBLISH_DURATION: &str = "events_publish_duration_seconds";
+pub(crate) const ACCEPTED: &str = "events_accepted_total";
+pub(crate) const QUEUED: &str = "events_queued";
 pub(crate) const DROPPED: &str = "events_dropped_total";
-pub(crate) const SPOOLED: &str = "events_spooled";
+pub(crate) const SPOOLED: &str = "events_spooled_total";
+pub(crate) const SPOOL_DEPTH: &str = "events_spool_depth";
 pub(crate) const RECEIVED: &str = "events_received_total";
 pub(crate) const REDELIVERED: &str = "events_redelivered_total";
 pub(crate) const ACKED: &str = "events_acked_total";
@@ -56,6 +59,7 @@ pub(crate) const SETTLE_FAILED: &str = "events_settle_failed_total";
 pub(crate) const HANDLE_DURATION: &str = "events_handle_duration_seconds";
 pub(crate) const IN_FLIGHT: &str = "events_in_flight";
 pub(crate) const RECONNECTS: &str = "events_reconnects_total";
+pub(crate) const OUTAGES: &str = "events_outages_total";
 pub(crate) const UP: &str = "events_broker_up";
 pub(crate) const LAG: &str = "events_lag";
 pub(crate) const PENDING: &str = "events_pending";
@@ -71,26 +75,42 @@ pub const METRICS: &[Metric] = &[
         "Attempts to publish an event that failed, by kind of error.",
     ),
     histogram(PUBLISH_DURATION, STREAM, "How long publishing a batch took."),
+    counter(ACCEPTED, STREAM, "Events a service handed to its event manager."),
+    gauge(QUEUED, STREAM, "Events an event manager has in memory and has yet to publish, spool or drop."),
     counter(DROPPED, &["stream", "reason"], "Events an event manager dropped, by reason."),
-    gauge(SPOOLED, STREAM, "Events that lie in an event manager's spool."),
+    counter(
+        SPOOLED,
+        STREAM,
+        "Events an event manager put into its spool, because the broker did not take them.",
+    ),
+    gauge(SPOOL_DEPTH, STREAM, "Events that lie in an event manager's spool."),
     counter(RECEIVED, GROUP, "Deliveries handed to this consumer."),
     counter(REDELIVERED, GROUP, "Deliveries among them that were not the event's first."),
     counter(ACKED, GROUP, "Deliveries this consumer acknowledged."),
-    counter(NACKED, GROUP, "Deliveries this consumer gave back as failed, to be tried again."),
+    counter(NACKED, GROUP, "Deliveries this consumer gave back as failed."),
     counter(RELEASED, GROUP, "Deliveries this consumer gave back untried."),
     counter(
         DEAD_LETTERED,
         &["stream", "group", "reason"],
-        "Events this consumer turned into dead letters by rejecting them or failing their last attempt.",
+        "Events this consumer moved to the dead letters: rejected, without an attempt left, or no events at all.",
     ),
     counter(SETTLE_FAILED, GROUP, "Deliveries the broker could not be told the end of; they come again."),
     histogram(HANDLE_DURATION, GROUP, "Time from handing out a delivery to the end of it."),
     gauge(IN_FLIGHT, GROUP, "Deliveries in this consumer's hands."),
-    counter(RECONNECTS, STREAM, "Times the broker answered again after it had not."),
+    counter(
+        RECONNECTS,
+        STREAM,
+        "Connections made anew after they were lost; none where a backend keeps none.",
+    ),
+    counter(OUTAGES, STREAM, "Times the broker answered again after it had not."),
     gauge(UP, STREAM, "1 while the broker answers, else 0."),
-    gauge(LAG, GROUP, "Events never delivered to the group, where the broker can tell."),
+    gauge(LAG, GROUP, "Events never delivered to the group; NaN where the broker cannot tell."),
     gauge(PENDING, GROUP, "Events delivered to the group and neither acknowledged nor dead-lettered."),
-    gauge(OLDEST_PENDING, GROUP, "Time since the oldest pending event was last delivered; 0 when none is."),
+    gauge(
+        OLDEST_PENDING,
+        GROUP,
+        "Time since the oldest pending event was last delivered, or first seen where the broker has forgotten; 0 when none is, NaN where it never tells.",
+    ),
     gauge(DEAD_LETTERS, STREAM, "Dead letters of the stream, of all its groups."),
 ];
 
@@ -99,7 +119,8 @@ impl Metric {
     pub fn unit(&self) -> &'static str {
         match self.name {
             name if name.ends_with("_seconds") => "seconds",
-            RECONNECTS => "times",
+            RECONNECTS => "connections",
+            OUTAGES => "times",
             UP => "0 or 1",
             _ => "events",
         }

@@ -1,10 +1,12 @@
 //! Looks at a stream every so often, for what no single consumer can see.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use events_core::{EventAdmin, GroupStatus};
 use metrics::gauge;
+use time::OffsetDateTime;
 
 use crate::Health;
 use crate::metric::{DEAD_LETTERS, LAG, OLDEST_PENDING, PENDING};
@@ -16,6 +18,9 @@ pub struct Poller {
     stream: String,
     group: String,
     health: Health,
+    /// Of groups whose oldest pending event the broker has forgotten the last delivery of: which event that is, by when it was
+    /// published, and since when it is the oldest.
+    forgotten: HashMap<String, (Option<OffsetDateTime>, Instant)>,
 }
 
 impl Poller {
@@ -26,7 +31,7 @@ impl Poller {
         group: impl Into<String>,
         health: Health,
     ) -> Self {
-        Self { admin, stream: stream.into(), group: group.into(), health }
+        Self { admin, stream: stream.into(), group: group.into(), health, forgotten: HashMap::new() }
     }
 
     /// Looks now, and again every so often, for as long as it is awaited.
@@ -34,17 +39,18 @@ impl Poller {
     /// # Cancel safety
     ///
     /// Dropping the future ends the looking.
-    pub async fn run(self, every: Duration) {
+    pub async fn run(mut self, every: Duration) {
         loop {
             self.look().await;
             tokio::time::sleep(every).await;
         }
     }
 
-    async fn look(&self) {
+    async fn look(&mut self) {
         match self.admin.state().await {
             Err(error) => self.health.looked(Err(&error)),
-            Ok(state) => {
+            Ok(mut state) => {
+                state.groups.iter_mut().for_each(|group| self.fill_in(group));
                 state.groups.iter().for_each(|group| self.say(group));
                 if let Some(letters) = state.dead_letters {
                     gauge!(DEAD_LETTERS, "stream" => self.stream.clone()).set(letters as f64);
@@ -55,12 +61,62 @@ impl Poller {
         }
     }
 
+    /// An event that was given back and is nobody's lies as much as any other: for as long as it has been seen to, at least.
+    fn fill_in(&mut self, group: &mut GroupStatus) {
+        // Without its time of publication it cannot be told from the one that was the oldest before.
+        let is_told = group.oldest_pending.is_some() || group.oldest_pending_published_at.is_none();
+        if group.pending == 0 || is_told {
+            self.forgotten.remove(&group.name);
+            return;
+        }
+        let now = (group.oldest_pending_published_at, Instant::now());
+        let since = self.forgotten.entry(group.name.clone()).or_insert(now);
+        if since.0 != now.0 {
+            *since = now;
+        }
+        group.oldest_pending = Some(since.1.elapsed());
+    }
+
     fn say(&self, group: &GroupStatus) {
         let labels = [("stream", self.stream.clone()), ("group", group.name.clone())];
-        if let Some(lag) = group.lag {
-            gauge!(LAG, &labels).set(lag as f64);
-        }
+        // What the broker cannot tell is no number, rather than the last one it told, or nothing.
+        let oldest = match group.oldest_pending {
+            None if group.pending > 0 => f64::NAN,
+            oldest => oldest.unwrap_or_default().as_secs_f64(),
+        };
+        gauge!(LAG, &labels).set(group.lag.map_or(f64::NAN, |lag| lag as f64));
         gauge!(PENDING, &labels).set(group.pending as f64);
-        gauge!(OLDEST_PENDING, &labels).set(group.oldest_pending.unwrap_or_default().as_secs_f64());
+        gauge!(OLDEST_PENDING, &labels).set(oldest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use events_memory::MemoryBroker;
+
+    #[test]
+    fn an_event_whose_last_delivery_is_forgotten_lies_for_as_long_as_it_has_been_seen() {
+        let health = Health::new("s", crate::HealthConfig { stall_after: Duration::ZERO });
+        let mut poller = Poller::new(Arc::new(MemoryBroker::default().admin("s")), "s", "g", health.clone());
+        let mut look = |published_at: Option<i64>, pending| {
+            let mut group = GroupStatus::new("g", Some(0), pending, None);
+            group.oldest_pending_published_at =
+                published_at.map(|at| OffsetDateTime::from_unix_timestamp(at).unwrap());
+            poller.fill_in(&mut group);
+            let oldest = group.oldest_pending;
+            health.looked(Ok(Some(group)));
+            oldest
+        };
+        let first = look(Some(1), 1).unwrap();
+        let end = Instant::now() + Duration::from_secs(60);
+        while look(Some(1), 1).unwrap() < first + Duration::from_millis(5) {
+            assert!(Instant::now() < end, "it does not grow older");
+        }
+        assert!(!health.readiness().is_ready(), "what is given back and taken by nobody stalls as well");
+        assert!(look(Some(2), 1).unwrap() < Duration::from_millis(5), "another is the oldest now");
+        assert_eq!(look(None, 0), None);
+        assert_eq!(look(None, 5), None, "where nothing is told, nothing is made up");
+        assert!(health.readiness().is_ready());
     }
 }

@@ -5,11 +5,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use events_core::{DeadLetterReason, MessageId, Receipt, Result, Settlement, Settler, async_trait};
+use events_core::{MessageId, Receipt, Result, Settlement, Settler, async_trait};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use crate::metric::{
-    ACKED, DEAD_LETTERED, HANDLE_DURATION, IN_FLIGHT, NACKED, RECEIVED, REDELIVERED, RELEASED, SETTLE_FAILED,
+    ACKED, HANDLE_DURATION, IN_FLIGHT, NACKED, RECEIVED, REDELIVERED, RELEASED, SETTLE_FAILED,
 };
 
 /// What one consumer's deliveries are counted in.
@@ -19,35 +19,25 @@ pub(crate) struct Meters {
     acked: Counter,
     nacked: Counter,
     released: Counter,
-    rejected: Counter,
-    exhausted: Counter,
     settle_failed: Counter,
     duration: Histogram,
     in_flight: Gauge,
-    max_deliveries: u32,
     /// When each delivery that has not ended was handed out.
     open: Mutex<HashMap<(MessageId, u32), Instant>>,
 }
 
 impl Meters {
-    pub(crate) fn new(stream: &str, group: &str, max_deliveries: u32) -> Self {
+    pub(crate) fn new(stream: &str, group: &str) -> Self {
         let labels = [("stream", stream.to_owned()), ("group", group.to_owned())];
-        let dead = |reason: DeadLetterReason| {
-            let [stream, group] = labels.clone();
-            counter!(DEAD_LETTERED, &[stream, group, ("reason", reason.as_str().to_owned())])
-        };
         Self {
             received: counter!(RECEIVED, &labels),
             redelivered: counter!(REDELIVERED, &labels),
             acked: counter!(ACKED, &labels),
             nacked: counter!(NACKED, &labels),
             released: counter!(RELEASED, &labels),
-            rejected: dead(DeadLetterReason::Rejected),
-            exhausted: dead(DeadLetterReason::MaxDeliveries),
             settle_failed: counter!(SETTLE_FAILED, &labels),
             duration: histogram!(HANDLE_DURATION, &labels),
             in_flight: gauge!(IN_FLIGHT, &labels),
-            max_deliveries,
             open: Mutex::default(),
         }
     }
@@ -78,9 +68,9 @@ impl Meters {
         }
         match settlement {
             Settlement::Ack => self.acked.increment(1),
-            Settlement::Nack { .. } if receipt.attempt >= self.max_deliveries => self.exhausted.increment(1),
             Settlement::Nack { .. } => self.nacked.increment(1),
-            Settlement::Reject { .. } => self.rejected.increment(1),
+            // Counted where the event becomes a dead letter.
+            Settlement::Reject { .. } => {}
             // Released, or an end that is not known here yet: given back.
             _ => self.released.increment(1),
         }

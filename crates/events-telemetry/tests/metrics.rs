@@ -11,8 +11,8 @@ use std::time::Duration;
 use events_core::{ConsumerOptions, Delivery, Event, EventConsumer, StartFrom};
 use events_memory::MemoryBroker;
 use events_telemetry::{
-    Exporter, Health, HealthConfig, METRICS, MetricKind, Poller, count_dropped, measure_consumer,
-    measure_publisher, serve,
+    Exporter, Health, HealthConfig, METRICS, ManagerMeter, ManagerState, MetricKind, Poller,
+    measure_consumer, measure_publisher, observe_consumer, serve,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -42,7 +42,7 @@ fn value(text: &str, name: &str, labels: &[&str]) -> f64 {
 
 /// Everything that can happen to events, once.
 async fn happen(broker: &MemoryBroker, health: &Health) -> (Vec<Delivery>, Box<dyn EventConsumer>) {
-    let publisher = measure_publisher(Arc::new(broker.publisher("s")), "s");
+    let publisher = measure_publisher(Arc::new(broker.publisher("s")), "s", health);
     let event = |n: usize| Event::builder("a.b", "src").with_id(format!("{TOKEN}{n}")).build().unwrap();
     let events: Vec<Event> = (0..6).map(event).collect();
     assert!(publisher.publish_batch(&events).await.unwrap().is_complete());
@@ -51,7 +51,8 @@ async fn happen(broker: &MemoryBroker, health: &Health) -> (Vec<Delivery>, Box<d
 
     let options = ConsumerOptions::new("g")
         .with_start_from(StartFrom::Earliest)
-        .with_max_deliveries(2.try_into().unwrap());
+        .with_max_deliveries(2.try_into().unwrap())
+        .with_observer(observe_consumer("s", "g"));
     let consumer = broker.consumer("s", options.clone()).unwrap();
     let mut consumer = measure_consumer(Box::new(consumer), "s", &options, health);
     let mut deliveries = consumer.receive(NonZeroUsize::new(6).unwrap(), Duration::ZERO).await.unwrap();
@@ -88,7 +89,16 @@ async fn what_is_exported_is_what_the_table_says_and_what_happened() {
 
     let broker = MemoryBroker::default();
     let (in_hand, _consumer) = happen(&broker, &health).await;
-    count_dropped("s", [("queue-full", 3)], 2);
+    // Two managers of one stream add up, and what one of them says twice counts once.
+    let mut meters = [ManagerMeter::new("s"), ManagerMeter::new("s")];
+    let state = ManagerState { accepted: 10, queued: 1, spooled: 4, spool_depth: 2 };
+    for meter in &mut meters {
+        meter.saw(ManagerState { accepted: 1, queued: 1, ..ManagerState::default() }, [("queue-full", 1)]);
+        meter.saw(state, [("queue-full", 3)]);
+        meter.saw(state, [("queue-full", 3)]);
+    }
+    let [one, _kept] = meters;
+    drop(one);
     let poller = Poller::new(Arc::new(broker.admin("s")), "s", "g", health.clone());
     tokio::spawn(poller.run(Duration::from_millis(20)));
     while !get(address, "/metrics").await.1.contains("events_dead_letters{") {
@@ -103,12 +113,15 @@ async fn what_is_exported_is_what_the_table_says_and_what_happened() {
         ("events_published_total", &group[..1], 6.0),
         ("events_publish_failed_total", &["kind=\"too-large\""], 1.0),
         ("events_publish_duration_seconds_count", &group[..1], 2.0),
-        ("events_dropped_total", &["reason=\"queue-full\""], 3.0),
-        ("events_spooled", &group[..1], 2.0),
+        ("events_accepted_total", &group[..1], 20.0),
+        ("events_dropped_total", &["reason=\"queue-full\""], 6.0),
+        ("events_spooled_total", &group[..1], 8.0),
+        ("events_spool_depth", &group[..1], 2.0),
+        ("events_queued", &group[..1], 1.0),
         ("events_received_total", &group, 8.0),
         ("events_redelivered_total", &group, 1.0),
         ("events_acked_total", &group, 3.0),
-        ("events_nacked_total", &group, 1.0),
+        ("events_nacked_total", &group, 2.0),
         ("events_released_total", &group, 1.0),
         ("events_dead_lettered_total", &["reason=\"rejected\""], 1.0),
         ("events_dead_lettered_total", &["reason=\"max-deliveries\""], 1.0),
@@ -117,6 +130,7 @@ async fn what_is_exported_is_what_the_table_says_and_what_happened() {
         ("events_in_flight", &group, 1.0),
         ("events_broker_up", &group[..1], 1.0),
         ("events_reconnects_total", &group[..1], 0.0),
+        ("events_outages_total", &group[..1], 0.0),
         ("events_lag", &group, 0.0),
         ("events_pending", &group, 1.0),
         ("events_dead_letters", &group[..1], 2.0),

@@ -1,9 +1,12 @@
 //! Cases 60 to 64: how much may be repeated, and that what is told about a stream is true.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use events_core::wire::{Encoding, RawMessage};
-use events_core::{Delivery, Event, EventAdmin, EventConsumer, GroupStatus, MessageId, StreamState};
+use events_core::{
+    Delivery, Event, EventAdmin, EventConsumer, GroupStatus, MessageId, PendingEvent, StartFrom, StreamState,
+};
 use tokio::time::Instant;
 
 use crate::scene::{
@@ -11,6 +14,8 @@ use crate::scene::{
     receive_one,
 };
 use crate::{Fault, Harness, Ledger, Shown};
+
+const ONE: NonZeroUsize = NonZeroUsize::new(1).expect("one is not zero");
 
 /// 60: a fault repeats at most what was in flight when it happened; what was acknowledged before never comes again.
 ///
@@ -116,6 +121,18 @@ pub async fn tells_the_truth_about_groups(harness: &dyn Harness) -> Shown {
     assert!(told[1].pending >= 3 && told[1].lag.is_none_or(|lag| lag + told[1].pending == 9), "{told:?}");
     assert!(told[1].oldest_pending.is_some_and(|age| age >= quarter), "{told:?}");
 
+    let listed = pending(&*admin, "b").await;
+    assert_eq!(listed.len() as u64, told[1].pending, "{listed:?}");
+    assert!(listed.is_sorted_by_key(|event| ids.iter().position(|id| *id == event.message_id)), "{listed:?}");
+    let (first, second) = (&listed[0], &listed[1]);
+    assert_eq!((&first.message_id, first.consumer.as_deref(), first.deliveries), (&ids[1], Some(&*name), 1));
+    assert!(first.idle.is_some_and(|idle| idle >= quarter), "{first:?}");
+    let after =
+        admin.pending("b", Some(&first.message_id), ONE).await.expect("listing what is pending works");
+    assert_eq!(after.iter().map(|event| &event.message_id).collect::<Vec<_>>(), [&second.message_id]);
+    assert_eq!(pending(&*admin, "a").await, []);
+    assert_eq!(pending(&*admin, "no such group").await, []);
+
     let whole = state(&*admin).await;
     let group = expect_members(&whole, &name, &told[1], &ids);
     assert_eq!(group.oldest_pending_published_at, second_published_at);
@@ -142,7 +159,19 @@ pub async fn tells_the_truth_about_groups(harness: &dyn Harness) -> Shown {
     // What nobody ever consumes still counts for the group that has yet to see it.
     let untouched = |group: &GroupStatus| group.lag.is_none_or(|lag| lag == 10) && group.pending == 0;
     assert!(untouched(&told[0]), "{told:?}");
+
+    consumer.close().await.expect("a consumer closes");
+    admin.remove_stream().await.expect("removing the stream works");
+    let gone = state(&*admin).await;
+    assert_eq!((gone.length, gone.groups, gone.dead_letters.unwrap_or(0)), (Some(0), vec![], 0));
+    assert!(
+        admin.read(&StartFrom::Earliest, BATCH, Duration::ZERO).await.is_ok_and(|records| records.is_empty())
+    );
     Shown::Yes
+}
+
+async fn pending(admin: &dyn EventAdmin, group: &str) -> Vec<PendingEvent> {
+    admin.pending(group, None, BATCH).await.expect("listing what is pending works")
 }
 
 async fn state(admin: &dyn EventAdmin) -> StreamState {

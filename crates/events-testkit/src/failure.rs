@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use events_core::wire::RawMessage;
@@ -11,6 +12,7 @@ use crate::scene::{
     BATCH, Scene, ack, dead_letters, encoded, expect_nothing, number, number_of, numbered, poll_times,
     receive, receive_once, receive_one,
 };
+use crate::told::Told;
 use crate::{Fault, Harness, Shown};
 
 fn allow(max_deliveries: u32, options: ConsumerOptions) -> ConsumerOptions {
@@ -22,7 +24,8 @@ pub async fn dead_letters_after_max_deliveries(harness: &dyn Harness) -> Shown {
     let scene = Scene::new(harness);
     let events = numbered(0..2);
     let published = scene.publish_events(&events).await;
-    let options = allow(3, scene.options("g"));
+    let told = Arc::new(Told::default());
+    let options = allow(3, scene.options("g")).with_observer(Arc::clone(&told) as _);
     let name = options.consumer_name().to_owned();
     let mut consumer = scene.consumer_with(options).await;
     for delivery in receive(&mut *consumer, 2).await {
@@ -47,6 +50,9 @@ pub async fn dead_letters_after_max_deliveries(harness: &dyn Harness) -> Shown {
     let Some(mut letters) = dead_letters(&*admin).await else { return Shown::NotOffered };
     letters.sort_by_key(|letter| letter.attempts);
     assert_eq!(letters.len(), 2);
+    // Whoever counts them is told of each, once.
+    let reasons = [DeadLetterReason::Rejected, DeadLetterReason::MaxDeliveries];
+    assert_eq!(reasons.map(|reason| told.of(reason)), [1, 1], "{told:?}");
     for (letter, at, reason, detail, attempts) in [
         (&letters[0], 1, DeadLetterReason::Rejected, "hopeless", 1),
         (&letters[1], 0, DeadLetterReason::MaxDeliveries, "boom 3", 3),
@@ -111,12 +117,19 @@ pub async fn dead_letters_when_the_process_dies_each_time(harness: &dyn Harness)
         drop(delivery);
         scene.let_lease_pass().await;
     }
-    let mut consumer = scene.consumer_with(allow(2, scene.options("g"))).await;
+    let told = Arc::new(Told::default());
+    let options = allow(2, scene.options("g")).with_observer(Arc::clone(&told) as _);
+    let mut consumer = scene.consumer_with(options).await;
     expect_nothing(&mut *consumer).await;
     let Some(letters) = dead_letters(&*scene.admin().await).await else { return Shown::NotOffered };
-    let told: Vec<_> =
+    let dead: Vec<_> =
         letters.iter().map(|letter| (&letter.origin_id, letter.reason, letter.attempts)).collect();
-    assert_eq!(told, [(&published[0], DeadLetterReason::MaxDeliveries, 2)]);
+    assert_eq!(dead, [(&published[0], DeadLetterReason::MaxDeliveries, 2)]);
+    assert_eq!(
+        told.of(DeadLetterReason::MaxDeliveries),
+        1,
+        "who counts dead letters is told of those nobody rejected"
+    );
     Shown::Yes
 }
 
@@ -230,7 +243,9 @@ fn undecodable(harness: &dyn Harness) -> Vec<RawMessage> {
 /// 24: an undecodable message goes to the dead letters raw, its neighbours arrive, and the reader lives on.
 pub async fn quarantines_the_undecodable_raw(harness: &dyn Harness) -> Shown {
     let scene = Scene::new(harness);
-    let mut consumer = scene.consumer("g").await;
+    let told = Arc::new(Told::default());
+    let options = scene.options("g").with_observer(Arc::clone(&told) as _);
+    let mut consumer = scene.consumer_with(options).await;
     let mut bad = Vec::new();
     for (at, message) in undecodable(harness).into_iter().enumerate() {
         scene.publish_events(&numbered(at..at + 1)).await;
@@ -243,7 +258,11 @@ pub async fn quarantines_the_undecodable_raw(harness: &dyn Harness) -> Shown {
     expect_nothing(&mut *consumer).await;
     scene.publish_events(&numbered(99..100)).await;
     ack(vec![receive_one(&mut *consumer).await]).await;
-    expect_quarantined(&scene, &bad).await
+    let shown = expect_quarantined(&scene, &bad).await;
+    if shown == Shown::Yes {
+        assert_eq!(told.of(DeadLetterReason::Undecodable), bad.len() as u64);
+    }
+    shown
 }
 
 async fn expect_quarantined(scene: &Scene<'_>, bad: &[(MessageId, RawMessage)]) -> Shown {

@@ -7,6 +7,7 @@ mod harness;
 mod ledger;
 mod scene;
 mod suite;
+mod told;
 
 pub mod basics;
 pub mod replay;

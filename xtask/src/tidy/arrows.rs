@@ -10,10 +10,17 @@ type Rule = (&'static str, &'static [&'static str], &'static [&'static str]);
 /// What may test a backend: the conformance suite and real servers.
 const FOR_TESTS: &[&str] = &["events-testkit", "test-servers"];
 
-/// Every backend: only the factory names several. It makes managers and workers besides, behind a feature, since both need
-/// a backend and the runtime must know none.
-const FOR_FACTORY: &[&str] =
-    &["events-core", "events-memory", "events-sqlite", "events-redis", "events-aws", "events-runtime"];
+/// Every backend: only the factory names several. It makes managers and workers besides, and measures what it makes, each
+/// behind a feature, since these need a backend and must know none.
+const FOR_FACTORY: &[&str] = &[
+    "events-core",
+    "events-memory",
+    "events-sqlite",
+    "events-redis",
+    "events-aws",
+    "events-runtime",
+    "events-telemetry",
+];
 
 /// The runtime works over any backend; its tests show that on each that is real and at hand.
 const FOR_RUNTIME_TESTS: &[&str] =

@@ -25,6 +25,7 @@ impl Backend for Redis {
 
     async fn publisher(&self, target: &Target<'_>) -> Result<Arc<dyn EventPublisher>> {
         let publisher = RedisPublisher::connect(&settings(target), target.stream_key).await?;
+        let publisher = publisher.with_observer(Arc::clone(&target.observer));
         Ok(Arc::new(publisher.with_encoding(target.config.encoding)))
     }
 

@@ -86,7 +86,11 @@ impl StreamClient {
         {
             let burials: Vec<&Burial> = burials.iter().filter(|burial| burial.reason == reason).collect();
             for burials in burials.chunks(HELD_IN_ONE_SCRIPT) {
-                buried += self.bury_for(member, reason, burials).await?;
+                let moved = self.bury_for(member, reason, burials).await?;
+                if moved > 0 {
+                    member.observer.dead_lettered(reason, moved);
+                }
+                buried += moved;
             }
         }
         Ok(buried)

@@ -1,10 +1,10 @@
 //! Connections: how the client is set up, and how starting tells a server that is away from one that refuses.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use events_core::{Error, ErrorKind, Result};
+use events_core::{Error, ErrorKind, Observer, Result};
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, EventInterface};
 use fred::socket2::TcpKeepalive;
@@ -42,10 +42,14 @@ pub(crate) struct Link {
     /// Ends the client's tasks with the last clone; `None` for a client that belongs to somebody else.
     task: Option<Arc<ClientTask>>,
     refused: Refused,
+    observer: Observing,
 }
 
 /// Why the server does not let a client in that it let in before; empty while it does.
 type Refused = Arc<Mutex<Option<fred::error::Error>>>;
+
+/// Who is told of connections that are made anew; nobody yet while it is empty.
+type Observing = Arc<OnceLock<Arc<dyn Observer>>>;
 
 struct ClientTask {
     connection: JoinHandle<Result<(), fred::error::Error>>,
@@ -67,8 +71,8 @@ impl Drop for ClientTask {
     }
 }
 
-/// Notes why the server refuses the client, which goes on trying, and says it once.
-async fn watch(client: Client, refused: Refused) {
+/// Notes why the server refuses the client, which goes on trying, and says it once; tells of connections made anew.
+async fn watch(client: Client, refused: Refused, observer: Observing, mut was_connected: bool) {
     let (mut errors, mut connected) = (client.error_rx(), client.reconnect_rx());
     let set = |error| std::mem::replace(&mut *refused.lock().unwrap_or_else(PoisonError::into_inner), error);
     loop {
@@ -83,7 +87,13 @@ async fn watch(client: Client, refused: Refused) {
                 Err(RecvError::Closed) => return,
             },
             again = connected.recv() => match again {
-                Ok(_) => drop(set(None)),
+                Ok(_) => {
+                    drop(set(None));
+                    // The first connection is announced like all others.
+                    if std::mem::replace(&mut was_connected, true) && let Some(observer) = observer.get() {
+                        observer.reconnected();
+                    }
+                }
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             },
@@ -118,7 +128,7 @@ impl Link {
 
     /// A client that belongs to somebody else: used as it is and never closed.
     pub(crate) fn foreign(client: Client) -> Self {
-        Self { client, task: None, refused: Refused::default() }
+        Self { client, task: None, refused: Refused::default(), observer: Observing::default() }
     }
 
     /// A connection of our own to where this client is connected.
@@ -146,7 +156,7 @@ impl Link {
             }
         };
         match timeout_at(until, connected).await {
-            Ok(Ok(())) => return Ok(Self::watched(client, task)),
+            Ok(Ok(())) => return Ok(Self::watched(client, task, true)),
             Ok(Err(error)) => refusal(error)?,
             Err(_) => {}
         }
@@ -155,7 +165,7 @@ impl Link {
         let client = build(builder, false)?;
         let mut errors = client.error_rx();
         let task = ClientTask::new(client.connect());
-        let link = Self::watched(client, task);
+        let link = Self::watched(client, task, false);
         let refused = async {
             loop {
                 match errors.recv().await {
@@ -183,10 +193,16 @@ impl Link {
         Ok(link)
     }
 
-    fn watched(client: Client, mut task: ClientTask) -> Self {
-        let refused = Refused::default();
-        task.watch = Some(tokio::spawn(watch(client.clone(), Arc::clone(&refused))));
-        Self { client, task: Some(Arc::new(task)), refused }
+    fn watched(client: Client, mut task: ClientTask, connected: bool) -> Self {
+        let (refused, observer) = (Refused::default(), Observing::default());
+        let watching = watch(client.clone(), Arc::clone(&refused), Arc::clone(&observer), connected);
+        task.watch = Some(tokio::spawn(watching));
+        Self { client, task: Some(Arc::new(task)), refused, observer }
+    }
+
+    /// Tells `observer` of every connection of our own that is made anew from here on; only the first one counts.
+    pub(crate) fn observe(&self, observer: Arc<dyn Observer>) {
+        self.observer.set(observer).ok();
     }
 
     /// The error, or the refusal behind it when the connection is lost because the server does not let the client in.

@@ -1,6 +1,7 @@
 //! Replies taken apart, so that one odd entry cannot spoil the reply it came in.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use events_core::MessageId;
@@ -19,9 +20,19 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pending {
     pub(crate) id: EntryId,
+    /// The consumer it was given last; `None` of one that was given back, which newer servers note as nobody's.
+    pub(crate) consumer: Option<String>,
+    /// Zero of what is nobody's.
     pub(crate) idle_ms: u64,
     /// How often it was delivered.
     pub(crate) count: u32,
+}
+
+impl Pending {
+    /// How long it has been pending, as far as the server has not forgotten.
+    pub(crate) fn idle(&self) -> Option<Duration> {
+        self.consumer.as_ref().map(|_| Duration::from_millis(self.idle_ms))
+    }
 }
 
 /// One page of taking over.
@@ -124,10 +135,11 @@ pub(super) fn pending(value: Value) -> Option<Vec<Pending>> {
         .into_iter()
         .map(|item| {
             let parts = array(item)?;
-            let [entry, _, idle, count] = parts.as_slice() else { return None };
+            let [entry, consumer, idle, count] = parts.as_slice() else { return None };
             Some(Pending {
                 id: id(entry)?,
                 // An entry that was given back is nobody's and counts as idle for -1.
+                consumer: consumer.as_string().filter(|name| !name.is_empty()),
                 idle_ms: u64::try_from(idle.as_i64()?).unwrap_or_default(),
                 count: u32::try_from(count.as_u64()?).unwrap_or(u32::MAX),
             })
@@ -277,5 +289,14 @@ mod tests {
         };
         let groups = groups(list([group(Value::Null), group(Value::Integer(3))])).unwrap();
         assert_eq!(groups.iter().map(|group| group.lag).collect::<Vec<_>>(), [None, Some(3)]);
+    }
+
+    #[test]
+    fn what_was_given_back_is_nobodys_and_idle_for_no_time_that_could_be_told() {
+        let entry =
+            |consumer, idle| list([text("1-0"), text(consumer), Value::Integer(idle), Value::Integer(2)]);
+        let listed = pending(list([entry("c", 1_500), entry("", -1)])).unwrap();
+        assert_eq!(listed[0].idle(), Some(Duration::from_millis(1_500)));
+        assert_eq!((listed[1].idle(), listed[1].consumer.as_deref(), listed[1].count), (None, None, 2));
     }
 }

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use fred::interfaces::StreamsInterface;
-use fred::types::Value;
+use fred::interfaces::{ClientLike, StreamsInterface};
+use fred::types::{CustomCommand, Value};
 
 use super::error::CommandError;
 use super::stream_client::StreamClient;
 use super::{Code, reply};
 use crate::entry_id::EntryId;
+use crate::keys::notes_key;
 
 type Result<T, E = CommandError> = std::result::Result<T, E>;
 
@@ -58,6 +59,17 @@ impl StreamClient {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Removes the stream, its dead letters and what is noted of its groups.
+    pub(crate) async fn remove_stream(&self) -> Result<()> {
+        let notes = self.groups().await?.into_iter().map(|group| notes_key(self.key(), &group.name));
+        let keys: Vec<String> =
+            [self.key().to_owned(), (*self.dead_key).to_owned()].into_iter().chain(notes).collect();
+        // All of them lie in one slot of a cluster.
+        let command = CustomCommand::new_static("UNLINK", self.key(), false);
+        let removed = self.client("UNLINK").await?.custom::<Value, _>(command, keys).await;
+        removed.map(drop).map_err(self.failed("UNLINK"))
     }
 
     /// How many dead letters there are.

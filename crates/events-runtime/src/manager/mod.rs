@@ -3,6 +3,7 @@
 mod config;
 mod context;
 mod event_manager;
+mod observer;
 mod stats;
 
 mod builder;

@@ -40,7 +40,10 @@ pub(crate) async fn answer(mut requests: UnboundedReceiver<Request>, shared: Arc
             let wait_until = if request.close { deadline + LONGEST } else { deadline };
             // Too late or not, the answer is how things stand.
             drop(timeout_at(wait_until, settled.wait_for(|settled| *settled >= mark)).await);
-            (request.reply)(shared.counters.stats());
+            let stats = shared.counters.stats();
+            // Whoever counts knows no less than whoever asked.
+            shared.observer.tell(&stats);
+            (request.reply)(stats);
         });
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::config::Overflow;
 use super::context::ContextSource;
 use super::drop_log::DropLog;
+use super::observer::Observer;
 use super::queue::{Queue, Queued};
 use super::stats::{Counters, DropReason};
 use crate::header_scope;
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     overflow: Overflow,
     source: Option<Arc<dyn ContextSource>>,
     drop_log: DropLog,
+    pub(crate) observer: Observer,
     /// The spool takes no more; it tells why a full queue drops.
     pub(crate) spool_full: AtomicBool,
     /// Up to which mark of the queue every event is out of memory.
@@ -35,13 +37,19 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(queue: Queue, overflow: Overflow, source: Option<Arc<dyn ContextSource>>) -> Self {
+    pub(crate) fn new(
+        queue: Queue,
+        overflow: Overflow,
+        source: Option<Arc<dyn ContextSource>>,
+        observer: Observer,
+    ) -> Self {
         Self {
             queue,
             counters: Counters::default(),
             overflow,
             source,
             drop_log: DropLog::new(),
+            observer,
             spool_full: AtomicBool::new(false),
             settled: watch::Sender::new(0),
             closing: AtomicBool::new(false),
@@ -54,7 +62,12 @@ impl Shared {
     pub(crate) fn publish(&self, event: Event) {
         self.counters.accepted.fetch_add(1, Ordering::Relaxed);
         if self.closing.load(Ordering::Relaxed) {
-            return self.dropped(&event, DropReason::Closed);
+            self.dropped(&event, DropReason::Closed);
+            if self.finished.load(Ordering::SeqCst) {
+                // There is no thread any more that would tell.
+                self.observer.tell(&self.counters.stats());
+            }
+            return;
         }
         let queued = Queued { event, scope: header_scope::current(), context: self.context() };
         match self.overflow {
@@ -109,6 +122,7 @@ impl Shared {
         self.close(Instant::now());
         self.finished.store(true, Ordering::SeqCst);
         self.discard();
+        self.observer.tell(&self.counters.stats());
         // Whoever waits for the queue waits for nothing any more.
         self.settled.send_replace(u64::MAX);
     }

@@ -151,6 +151,7 @@ impl SpoolWriter {
         events.retain(|event| match outcomes.next() {
             Some(Ok(_)) => {
                 depth.add(event);
+                shared.counters.ever_spooled.fetch_add(1, Ordering::Relaxed);
                 false
             }
             Some(Err(error)) => {

@@ -52,6 +52,8 @@ pub struct ManagerStats {
     pub published: u64,
     /// Events that lie in the spool now; the next process publishes what this one does not.
     pub spooled: u64,
+    /// Events put into the spool so far, whether or not they lie there still.
+    pub ever_spooled: u64,
     /// Events in memory that are neither published nor spooled nor dropped.
     pub waiting: u64,
     dropped: [u64; DropReason::ALL.len()],
@@ -61,6 +63,11 @@ impl ManagerStats {
     /// Events dropped for one reason.
     pub fn dropped(&self, reason: DropReason) -> u64 {
         self.dropped[reason as usize]
+    }
+
+    /// Events dropped for each reason there is.
+    pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> {
+        DropReason::ALL.into_iter().zip(self.dropped)
     }
 
     /// Events dropped for any reason.
@@ -76,6 +83,7 @@ pub(crate) struct Counters {
     pub(crate) recovered: AtomicU64,
     pub(crate) published: AtomicU64,
     pub(crate) spooled: AtomicU64,
+    pub(crate) ever_spooled: AtomicU64,
     dropped: [AtomicU64; DropReason::ALL.len()],
 }
 
@@ -90,6 +98,7 @@ impl Counters {
         let mut stats = ManagerStats {
             published: self.published.load(Ordering::Relaxed),
             spooled: self.spooled.load(Ordering::Relaxed),
+            ever_spooled: self.ever_spooled.load(Ordering::Relaxed),
             recovered: self.recovered.load(Ordering::Relaxed),
             accepted: self.accepted.load(Ordering::Relaxed),
             waiting: 0,
