@@ -14,5 +14,6 @@ mod operating;
 mod output;
 mod python;
 mod readme;
+mod terminal;
 mod tls;
 mod verbs;

@@ -7,7 +7,7 @@ use events_system_tests::{Finished, Running, command, events, sink};
 use serde_json::Value;
 use test_servers::RedisServer;
 
-use crate::broker::{GROUP, STREAM, publish, redis, sqlite, tally};
+use crate::broker::{GROUP, STREAM, publish, redis, sqlite, sqs, tally};
 
 /// What a verb left.
 fn run(command: Command) -> Finished {
@@ -92,6 +92,59 @@ fn pending_tells_who_holds_what() {
     assert!(lines(redis.url(), &["pending", "--format", "json", "--group", "other"]).is_empty());
     let table = lines(redis.url(), &["pending"]);
     assert!(table[1].starts_with(GROUP) && table[1].contains("ghost"), "{table:?}");
+
+    // A group that is misspelled is no group that holds nothing.
+    let misspelled = run(verb(redis.url(), &["pending", "--group", "ghots"]));
+    assert!(misspelled.errors.contains(&format!("there are: {GROUP}")), "{}", misspelled.errors);
+
+    // Each event by itself: the first was delivered once more.
+    let id = redis.command(&["XPENDING", STREAM, GROUP, "-", "+", "1"]).unwrap().array().unwrap()[0]
+        .array()
+        .unwrap()[0]
+        .text()
+        .unwrap()
+        .to_owned();
+    redis.command(&["XCLAIM", STREAM, GROUP, "other", "0", &id, "IDLE", "90000"]).unwrap();
+    let found = json(&lines(redis.url(), &["pending", "--events", "--format", "json"]));
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!((&found[0]["id"], &found[0]["consumer"]), (&Value::from(id.as_str()), &Value::from("other")));
+    assert_eq!((&found[0]["deliveries"], &found[1]["deliveries"]), (&Value::from(2), &Value::from(1)));
+    assert!(
+        found[0]["idle_seconds"].as_f64().unwrap() >= 90.0 && found[1]["consumer"] == "ghost",
+        "{found:?}"
+    );
+    let table = lines(redis.url(), &["pending", "--events", "--limit", "1"]);
+    assert_eq!(
+        table[0].split_whitespace().collect::<Vec<_>>(),
+        ["GROUP", "ID", "CONSUMER", "DELIVERIES", "IDLE"]
+    );
+    assert_eq!(table[1].split_whitespace().collect::<Vec<_>>()[..4], [GROUP, &id, "other", "2"]);
+    assert!(
+        table[1].ends_with("1m30s") && table[2].starts_with("and 1 more") && table.len() == 3,
+        "{table:?}"
+    );
+    assert_eq!(
+        run(verb(redis.url(), &["pending", "--limit", "1"])).status.code(),
+        Some(2),
+        "a limit of what?"
+    );
+}
+
+/// What a sink gave back that could not write: known to the file as on a server, and by whom.
+#[test]
+fn pending_tells_who_held_what_in_a_file() {
+    let (_directory, url) = sqlite();
+    publish(&url, 0, 3);
+    assert_eq!(lines(&url, &["pending", "--events"]), [format!("nothing of {STREAM} is pending")]);
+    let mut holder = sink(&url, STREAM, GROUP).unwrap();
+    holder.args(["--consumer-name", "holder", "--output", "/dev/full"]);
+    assert_eq!(run(holder).status.code(), Some(1));
+    let found = json(&lines(&url, &["pending", "--events", "--format", "json"]));
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found.iter().all(|event| event["consumer"] == "holder" && event["group"] == GROUP), "{found:?}");
+    assert!(found.iter().all(|event| event["idle_seconds"].is_f64()), "{found:?}");
+    let ids: Vec<&str> = found.iter().map(|event| event["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["1", "2", "3"]);
 }
 
 #[test]
@@ -279,15 +332,85 @@ fn a_bench_measures_on_a_stream_of_its_own() {
         assert!(measures.iter().all(|measure| measure["events"] == 500), "{measures:?}");
         assert!(lines(url, &["replay"]).is_empty(), "the stream it was given is as it was");
     }
-    let keys = redis.command(&["KEYS", "*bench*"]).unwrap();
-    for key in keys
-        .array()
-        .unwrap()
-        .iter()
-        .filter_map(|key| key.text())
-        .filter(|key| key.starts_with("events-bench"))
-    {
-        assert_eq!(redis.command(&["XLEN", key]).unwrap().integer(), Some(0), "{key} is left empty");
+    // Nothing is left of its own stream: no key of any name.
+    let keys = redis.command(&["KEYS", "*"]).unwrap();
+    assert!(keys.array().unwrap().is_empty(), "{keys:?}");
+}
+
+/// On a queue every verb does what the service can, and says plainly what it cannot.
+#[test]
+fn a_queue_is_looked_at_and_its_dead_letters_mended() {
+    let (_emulator, url) = sqs("verbs");
+    publish(&url, 0, 3);
+    let found = json(&lines(&url, &["groups", "--format", "json"]));
+    assert_eq!(
+        (found.len(), &found[0]["group"]),
+        (1, &Value::from("verbs")),
+        "a queue is its own group: {found:?}"
+    );
+    assert_eq!((&found[0]["lag"], &found[0]["pending"]), (&Value::from(3), &Value::from(0)));
+    assert_eq!(found[0]["oldest_pending_seconds"], Value::Null, "the service does not tell");
+    let said = lines(&url, &["pending"]);
+    assert!(said[0].contains("no consumer"), "{said:?}");
+    let mut command = sink(&url, STREAM, GROUP).unwrap();
+    command.arg("--drain");
+    assert_eq!(run(command).success().unwrap().len(), 3);
+
+    let no_letters = format!("no dead letters in {STREAM}");
+    assert_eq!(lines(&url, &["dlq", "list"]), [no_letters.as_str()]);
+    // Two messages that are no events, as a stranger sends them.
+    let queue = url.strip_prefix("sqs:").unwrap();
+    for body in ["not json", "neither is this"] {
+        let host = queue.split('/').nth(2).unwrap();
+        let body = format!(
+            "Action=SendMessage&Version=2012-11-05&QueueUrl={queue}&MessageBody={}",
+            body.replace(' ', "%20")
+        );
+        let mut stream = std::net::TcpStream::connect(host).unwrap();
+        std::io::Write::write_all(
+            &mut stream,
+            format!(
+                "POST / HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+                 Authorization: AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/sqs/aws4_request\r\n\
+                 Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .as_bytes(),
+        )
+        .unwrap();
+        let mut answer = String::new();
+        std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let mut command = sink(&url, STREAM, GROUP).unwrap();
+    command.arg("--drain");
+    assert!(run(command).success().unwrap().is_empty());
+    let found = json(&lines(&url, &["dlq", "list", "--format", "json"]));
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|letter| letter["reason"] == "undecodable"), "{found:?}");
+    let said = lines(&url, &["dlq", "purge", "--all", "--dry-run"]);
+    assert_eq!(said.last().unwrap(), "would purge 2 dead letters");
+    assert_eq!(lines(&url, &["dlq", "redrive", "--all", "--confirm", "2"]), ["redriven 2 dead letters"]);
+    assert_eq!(lines(&url, &["dlq", "list"]), [no_letters.as_str()]);
+    let mut command = sink(&url, STREAM, GROUP).unwrap();
+    command.arg("--drain");
+    assert!(run(command).success().unwrap().is_empty(), "they are still no events");
+    assert_eq!(lines(&url, &["dlq", "purge", "--all", "--yes"]), ["purged 2 dead letters"]);
+
+    for words in [
+        &["replay"][..],
+        &["tail", "--no-follow", "--from", "earliest"],
+        &["trim", "--max-events", "1"],
+        &["pending", "--events"],
+        &["bench", "--count", "1"],
+    ] {
+        let finished = run(verb(&url, words));
+        assert_eq!(finished.status.code(), Some(3), "{words:?}: {}", finished.errors);
+        assert!(
+            finished.lines.is_empty() && finished.errors.lines().count() == 1,
+            "{words:?}: {}",
+            finished.errors
+        );
     }
 }
 

@@ -13,7 +13,7 @@ use crate::watch::{Watch, WatchArgs};
 const HELP: &str = "\
 LAG      events never delivered to the group; ? where the broker cannot tell
 PENDING  events delivered and neither acknowledged nor dead-lettered
-OLDEST   time since the oldest pending event was last delivered";
+OLDEST   time since the oldest pending event was last delivered; ? where the broker cannot tell";
 
 /// How to show the groups.
 #[derive(Args, Debug)]
@@ -69,7 +69,11 @@ fn table(groups: &[GroupStatus]) -> Vec<u8> {
     ]);
     for group in groups {
         let lag = group.lag.map_or_else(|| "?".to_owned(), |lag| lag.to_string());
-        let oldest = group.oldest_pending.map_or_else(|| "-".to_owned(), report::age);
+        let oldest = match group.oldest_pending {
+            Some(age) => report::age(age),
+            None if group.pending > 0 => "?".to_owned(),
+            None => "-".to_owned(),
+        };
         table.push([group.name.clone(), lag, group.pending.to_string(), oldest]);
     }
     let mut out = Vec::new();

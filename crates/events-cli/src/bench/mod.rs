@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use events_core::{Event, Retention, duration};
+use events_core::{Event, duration};
 use events_factory::{EventsConfig, create_event_admin, create_event_consumer, create_event_publisher};
 use events_terminal::{ConnectionArgs, Exit, Output, Shutdown};
 
@@ -104,16 +104,15 @@ async fn makes_streams(config: &EventsConfig, shutdown: &mut Shutdown) -> Result
     Ok(makes)
 }
 
-/// Empties the stream. What cannot be removed disturbs nobody, and is named so that somebody can.
+/// Removes the stream. What cannot be removed disturbs nobody, and is named so that somebody can.
 async fn clean_up(config: &EventsConfig, shutdown: &mut Shutdown) {
-    let everything = Retention::default().with_hard_max_events(0);
     let cleaned = async {
         let admin = within(PATIENCE, shutdown, || create_event_admin(config)).await?;
-        admin.trim(&everything).await?;
+        admin.remove_stream().await?;
         admin.close().await
     };
     if let Err(error) = cleaned.await {
-        tracing::warn!("events are left in the stream {}: {error}", config.stream_key);
+        tracing::warn!("the stream {} is left: {error}", config.stream_key);
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) async fn change(
         return print(&out).await;
     }
     let question = format!("{} match; to {} them", letters(count), change.verb());
-    if !flags.confirm.agrees(count, &question)? {
+    if !flags.confirm.agrees(count, &question, shutdown).await? {
         return Ok(Exit::Usage);
     }
     let ids: Vec<MessageId> = found.into_iter().map(|found| found.letter.id).collect();
