@@ -13,6 +13,7 @@ mod main_job;
 mod operating;
 mod output;
 mod python;
+mod queues;
 mod readme;
 mod terminal;
 mod tls;

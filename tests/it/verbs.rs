@@ -7,25 +7,25 @@ use events_system_tests::{Finished, Running, command, events, sink};
 use serde_json::Value;
 use test_servers::RedisServer;
 
-use crate::broker::{GROUP, STREAM, publish, redis, sqlite, sqs, tally};
+use crate::broker::{GROUP, STREAM, publish, redis, sqlite, tally};
 
 /// What a verb left.
-fn run(command: Command) -> Finished {
+pub(crate) fn run(command: Command) -> Finished {
     Running::start(command).unwrap().finish().unwrap()
 }
 
 /// The lines of a verb that ended well.
-fn lines(url: &str, words: &[&str]) -> Vec<String> {
+pub(crate) fn lines(url: &str, words: &[&str]) -> Vec<String> {
     run(verb(url, words)).success().unwrap()
 }
 
-fn verb(url: &str, words: &[&str]) -> Command {
+pub(crate) fn verb(url: &str, words: &[&str]) -> Command {
     let mut command = command("events").unwrap();
     command.args(words).args(["--url", url, "--stream-key", STREAM]);
     command
 }
 
-fn json(lines: &[String]) -> Vec<Value> {
+pub(crate) fn json(lines: &[String]) -> Vec<Value> {
     lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -335,83 +335,6 @@ fn a_bench_measures_on_a_stream_of_its_own() {
     // Nothing is left of its own stream: no key of any name.
     let keys = redis.command(&["KEYS", "*"]).unwrap();
     assert!(keys.array().unwrap().is_empty(), "{keys:?}");
-}
-
-/// On a queue every verb does what the service can, and says plainly what it cannot.
-#[test]
-fn a_queue_is_looked_at_and_its_dead_letters_mended() {
-    let (_emulator, url) = sqs("verbs");
-    publish(&url, 0, 3);
-    let found = json(&lines(&url, &["groups", "--format", "json"]));
-    assert_eq!(
-        (found.len(), &found[0]["group"]),
-        (1, &Value::from("verbs")),
-        "a queue is its own group: {found:?}"
-    );
-    assert_eq!((&found[0]["lag"], &found[0]["pending"]), (&Value::from(3), &Value::from(0)));
-    assert_eq!(found[0]["oldest_pending_seconds"], Value::Null, "the service does not tell");
-    let said = lines(&url, &["pending"]);
-    assert!(said[0].contains("no consumer"), "{said:?}");
-    let mut command = sink(&url, STREAM, GROUP).unwrap();
-    command.arg("--drain");
-    assert_eq!(run(command).success().unwrap().len(), 3);
-
-    let no_letters = format!("no dead letters in {STREAM}");
-    assert_eq!(lines(&url, &["dlq", "list"]), [no_letters.as_str()]);
-    // Two messages that are no events, as a stranger sends them.
-    let queue = url.strip_prefix("sqs:").unwrap();
-    for body in ["not json", "neither is this"] {
-        let host = queue.split('/').nth(2).unwrap();
-        let body = format!(
-            "Action=SendMessage&Version=2012-11-05&QueueUrl={queue}&MessageBody={}",
-            body.replace(' ', "%20")
-        );
-        let mut stream = std::net::TcpStream::connect(host).unwrap();
-        std::io::Write::write_all(
-            &mut stream,
-            format!(
-                "POST / HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
-                 Authorization: AWS4-HMAC-SHA256 Credential=k/20260101/us-east-1/sqs/aws4_request\r\n\
-                 Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            )
-            .as_bytes(),
-        )
-        .unwrap();
-        let mut answer = String::new();
-        std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    }
-    let mut command = sink(&url, STREAM, GROUP).unwrap();
-    command.arg("--drain");
-    assert!(run(command).success().unwrap().is_empty());
-    let found = json(&lines(&url, &["dlq", "list", "--format", "json"]));
-    assert_eq!(found.len(), 2, "{found:?}");
-    assert!(found.iter().all(|letter| letter["reason"] == "undecodable"), "{found:?}");
-    let said = lines(&url, &["dlq", "purge", "--all", "--dry-run"]);
-    assert_eq!(said.last().unwrap(), "would purge 2 dead letters");
-    assert_eq!(lines(&url, &["dlq", "redrive", "--all", "--confirm", "2"]), ["redriven 2 dead letters"]);
-    assert_eq!(lines(&url, &["dlq", "list"]), [no_letters.as_str()]);
-    let mut command = sink(&url, STREAM, GROUP).unwrap();
-    command.arg("--drain");
-    assert!(run(command).success().unwrap().is_empty(), "they are still no events");
-    assert_eq!(lines(&url, &["dlq", "purge", "--all", "--yes"]), ["purged 2 dead letters"]);
-
-    for words in [
-        &["replay"][..],
-        &["tail", "--no-follow", "--from", "earliest"],
-        &["trim", "--max-events", "1"],
-        &["pending", "--events"],
-        &["bench", "--count", "1"],
-    ] {
-        let finished = run(verb(&url, words));
-        assert_eq!(finished.status.code(), Some(3), "{words:?}: {}", finished.errors);
-        assert!(
-            finished.lines.is_empty() && finished.errors.lines().count() == 1,
-            "{words:?}: {}",
-            finished.errors
-        );
-    }
 }
 
 #[test]

@@ -19,8 +19,8 @@ pub(super) fn check(workspace: &Workspace) -> Vec<String> {
     broken
 }
 
-/// The one feature of the factory that turns on a crate of the workspace which is no backend.
-const NO_BACKEND: &str = "runtime";
+/// The features of the factory that turn on a crate of the workspace which is no backend.
+const NO_BACKEND: &[&str] = &["runtime", "telemetry"];
 
 /// Every feature that turns on a backend's crate is listed, and every listed backend has its feature.
 fn features(factory: &Package, backends: &[Backend]) -> Vec<String> {
@@ -35,7 +35,9 @@ fn features(factory: &Package, backends: &[Backend]) -> Vec<String> {
         broken.push(format!("events-factory: no feature {name} that turns on events-{name}"));
     }
     let listed: BTreeSet<&str> = backends.iter().map(|backend| backend.feature).collect();
-    let unlisted = |name: &&String| turns_on(name) && *name != NO_BACKEND && !listed.contains(name.as_str());
+    let unlisted = |name: &&String| {
+        turns_on(name) && !NO_BACKEND.contains(&name.as_str()) && !listed.contains(name.as_str())
+    };
     for feature in factory.features.keys().filter(unlisted) {
         broken.push(format!("events-factory: feature {feature} is missing in xtask/src/services.rs"));
     }
