@@ -25,6 +25,9 @@ use crate::janitor;
 /// The longest one read waits at the server: a read whose caller went away keeps the next one waiting for that long.
 const LONGEST_READ: Duration = Duration::from_secs(1);
 
+/// The most events one call reads: the answer is held in memory whole, here and at the server.
+const MOST_AT_ONCE: usize = 4_096;
+
 /// How many entries are fetched at once.
 const PAGE: usize = 1_000;
 
@@ -198,9 +201,10 @@ impl EventAdmin for RedisAdmin {
             Some(after) => after,
             None => self.newest().await?.unwrap_or(EntryId::ZERO),
         };
-        let mut entries = self.client.entries_after(after, max.get()).await?;
+        let max = max.get().min(MOST_AT_ONCE);
+        let mut entries = self.client.entries_after(after, max).await?;
         if entries.is_empty() && !wait.is_zero() {
-            entries = self.wait_for(after, max.get(), wait).await?;
+            entries = self.wait_for(after, max, wait).await?;
         }
         Ok(entries.into_iter().map(record).collect())
     }

@@ -1,5 +1,6 @@
 //! What operators are told about a stream.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use events_core::{ErrorKind, EventAdmin, MessageId, StartFrom};
@@ -83,6 +84,8 @@ async fn history_is_read_from_any_id_and_any_time() {
     }
     let far = StartFrom::Time(time::macros::datetime!(9999-12-31 23:59:59 UTC));
     assert_eq!(read(far).await.len(), 0);
+    let all = admin.read(&StartFrom::Earliest, NonZeroUsize::MAX, Duration::ZERO).await.unwrap();
+    assert_eq!(all.len(), 4);
     let error = admin.read(&after("3000-"), BATCH, Duration::ZERO).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
 }
