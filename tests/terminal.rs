@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -20,6 +20,8 @@ pub struct Terminal {
     child: Child,
     keyboard: ChildStdin,
     screen: Arc<Mutex<String>>,
+    /// Ends when nobody draws any more.
+    reader: JoinHandle<()>,
 }
 
 impl Terminal {
@@ -53,14 +55,14 @@ impl Terminal {
         let mut output = child.stdout.take().context("no screen")?;
         let screen = Arc::new(Mutex::new(String::new()));
         let seen = Arc::clone(&screen);
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             let mut some = [0; 4096];
             while let Ok(count @ 1..) = output.read(&mut some) {
                 let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
                 seen.push_str(&String::from_utf8_lossy(&some[..count]));
             }
         });
-        Ok(Self { child, keyboard, screen })
+        Ok(Self { child, keyboard, screen, reader })
     }
 
     /// Everything the program has drawn so far, with the characters that steer the terminal.
@@ -98,9 +100,10 @@ impl Terminal {
     pub fn finish(mut self) -> Result<(Option<i32>, String)> {
         let end = Instant::now() + DEADLINE;
         loop {
-            if let Some(status) = self.child.try_wait()? {
-                // What was drawn last is read a moment after the end.
-                thread::sleep(Duration::from_millis(50));
+            // What was drawn last is read a moment after the end.
+            if let Some(status) = self.child.try_wait()?
+                && self.reader.is_finished()
+            {
                 return Ok((status.code(), self.screen()));
             }
             if Instant::now() > end {

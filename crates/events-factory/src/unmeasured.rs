@@ -8,7 +8,7 @@ use crate::{EventsConfig, Target};
 
 /// Nothing is measured.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Measuring;
+pub(crate) struct Measuring {}
 
 impl Measuring {
     pub(crate) fn observe(self, _: &mut Target<'_>) {}

@@ -67,7 +67,8 @@ impl EventManagerBuilder {
     /// Tells `observe` every second how things stand, whenever somebody is answered who flushes or closes the manager, and
     /// when the manager has ended: for metrics, at no cost for whoever publishes. Default: nobody is told.
     ///
-    /// It is called on the manager's thread, so it returns at once.
+    /// It is called on the manager's thread, and for what is published after the manager has ended on the publishing one, so
+    /// it returns at once.
     pub fn with_observer(mut self, observe: impl FnMut(&ManagerStats) + Send + 'static) -> Self {
         self.observe = Some(Box::new(observe));
         self
@@ -106,7 +107,7 @@ impl EventManagerBuilder {
                     tokio::spawn(request::answer(received, Arc::clone(&shared)));
                     tokio::select! {
                         () = sender.run() => {}
-                        () = observer::tell(&shared) => {}
+                        () = observer::keep_telling(&shared) => {}
                     }
                     // The answers to those who closed the manager are on their way in tasks of this runtime.
                     tokio::task::yield_now().await;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 use super::shared::Shared;
@@ -35,18 +35,30 @@ impl Observer {
 
     /// Tells it; one that panics is told no more.
     pub(crate) fn tell(&self, stats: &ManagerStats) {
-        let mut observe = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(told) = observe.as_mut()
-            && catch_unwind(AssertUnwindSafe(|| told(stats))).is_err()
-        {
-            tracing::error!("whoever is told how the event manager stands has panicked, and is told no more");
-            *observe = None;
+        tell(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), stats);
+    }
+
+    /// Tells it unless it is being told: for whoever must not wait, and may be the one who is told.
+    pub(crate) fn try_tell(&self, stats: &ManagerStats) {
+        match self.0.try_lock() {
+            Ok(mut observe) => tell(&mut observe, stats),
+            Err(TryLockError::Poisoned(poisoned)) => tell(&mut poisoned.into_inner(), stats),
+            Err(TryLockError::WouldBlock) => {}
         }
     }
 }
 
+fn tell(observe: &mut Option<Observe>, stats: &ManagerStats) {
+    if let Some(told) = observe.as_mut()
+        && catch_unwind(AssertUnwindSafe(|| told(stats))).is_err()
+    {
+        tracing::error!("whoever is told how the event manager stands has panicked, and is told no more");
+        *observe = None;
+    }
+}
+
 /// Tells how things stand again and again.
-pub(crate) async fn tell(shared: &Shared) {
+pub(crate) async fn keep_telling(shared: &Shared) {
     while shared.observer.is_anybody() {
         shared.observer.tell(&shared.counters.stats());
         tokio::time::sleep(EVERY).await;

@@ -65,7 +65,7 @@ impl Shared {
             self.dropped(&event, DropReason::Closed);
             if self.finished.load(Ordering::SeqCst) {
                 // There is no thread any more that would tell.
-                self.observer.tell(&self.counters.stats());
+                self.observer.try_tell(&self.counters.stats());
             }
             return;
         }

@@ -1,13 +1,15 @@
 //! Producing: cases 43, 44, 45, 54 and 64, and that every event is counted once.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use events_core::{Error, ErrorKind, Event, EventConsumer, Headers};
 use events_memory::{MemoryBroker, MemoryConfig};
-use events_runtime::{ContextSource, DropReason, EventManager, HeaderScope, ManagerConfig, Overflow};
+use events_runtime::{
+    ContextSource, DropReason, EventManager, HeaderScope, ManagerConfig, ManagerStats, Overflow,
+};
 
 use crate::brokers::{Broker, Memory, on_every_broker};
 use crate::outage::Outage;
@@ -246,6 +248,33 @@ async fn a_disabled_manager_does_nothing() {
     let manager = EventManager::disabled();
     manager.publish(event("test.nothing", 0));
     assert_eq!(manager.close(DEADLINE).await, EventManager::disabled().stats());
+}
+
+#[tokio::test]
+async fn whoever_is_told_may_publish_even_after_the_end() {
+    let broker = MemoryBroker::default();
+    let itself: Arc<OnceLock<EventManager>> = Arc::default();
+    let told = Arc::clone(&itself);
+    let observe = move |_: &ManagerStats| {
+        if let Some(manager) = told.get() {
+            manager.publish(event("test.told", 0));
+        }
+    };
+    let builder = EventManager::builder(Arc::new(broker.publisher("s")), config(Overflow::DropNew));
+    let manager = builder.with_observer(observe).build().unwrap();
+    itself.set(manager.clone()).unwrap();
+    manager.close(DEADLINE).await;
+    // Threads of their own: one that waits for ever would keep a runtime from ending.
+    let (published, publishing) = std::sync::mpsc::channel();
+    let late = manager.clone();
+    std::thread::spawn(move || {
+        for n in 0..100 {
+            late.publish(event("test.late", n));
+        }
+        published.send(late.stats()).unwrap();
+    });
+    let stats = publishing.recv_timeout(DEADLINE).expect("publishing never waits");
+    assert!(stats.dropped(DropReason::Closed) >= 100, "{stats:?}");
 }
 
 #[tokio::test]
