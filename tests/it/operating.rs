@@ -143,6 +143,7 @@ fn what_cannot_be_written_to_a_file_is_not_acknowledged() {
     command.args(["--drain", "--output", "/dev/full"]);
     let finished = Running::start(command).unwrap().finish().unwrap();
     assert_eq!(finished.status.code(), Some(1), "{}", finished.errors);
+    assert!(finished.errors.contains("cannot write to /dev/full: "), "{}", finished.errors);
     let mut command = sink(redis.url(), STREAM, GROUP).unwrap();
     command.arg("--drain");
     assert_eq!(Running::start(command).unwrap().finish().unwrap().success().unwrap().len(), 5);

@@ -5,16 +5,13 @@ use events_factory::{EventsConfig, Registry, Setting, Settings};
 use events_terminal::{Exit, Output};
 
 use crate::flags::Flags;
-use crate::print::Stopped;
 
 /// Prints the settings, then checks everything that can be checked without connecting.
 pub(crate) async fn check(settings: &Settings, flags: &Flags) -> Result<Exit> {
     let config = flags.config(settings);
     let mut output = Output::new();
     output.buffer().extend_from_slice(describe(settings, &config).as_bytes());
-    if let Err(error) = output.flush().await {
-        Stopped::from(error).into_result()?;
-    }
+    output.flush_to_reader().await?;
     let registry = Registry::new();
     let backend = registry.backend_name(&config)?;
     config.consumer_options()?;

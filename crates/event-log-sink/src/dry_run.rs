@@ -10,7 +10,7 @@ use events_runtime::until_available;
 use events_terminal::{Exit, Line, Shutdown};
 
 use crate::flags::{DEFAULT_GROUP, Flags};
-use crate::print::Printer;
+use crate::print::{Printer, stopped};
 
 /// How often to look for new events. Looking is all there is: nobody wakes one who takes no part.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -47,7 +47,7 @@ async fn look(
         if let Some(last) = records.last() {
             match printer.print(records.iter().filter_map(line), left).await {
                 Ok(printed) => left -= printed,
-                Err(stopped) => return stopped.into_result(),
+                Err(error) => return stopped(error),
             }
             after = Some(last.message_id.clone());
         } else if flags.drain {

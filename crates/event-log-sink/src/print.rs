@@ -1,9 +1,7 @@
 //! Prints events that pass the filter, and says how many.
 
-use std::io;
-
 use anyhow::{Context, Result};
-use events_terminal::{Filter, Format, Line, Output, Reopen};
+use events_terminal::{Filter, Format, Line, Output, Reopen, WriteError};
 
 use crate::flags::Flags;
 
@@ -13,15 +11,6 @@ pub(crate) struct Printer {
     filter: Filter,
     format: Format,
     output: Output,
-}
-
-/// Why printing ended before the end.
-#[derive(Debug)]
-pub(crate) enum Stopped {
-    /// Nobody reads any more, as after `| head`: the end of the program, and no failure.
-    ClosedPipe,
-    /// The disk is full, or the like.
-    Failed(io::Error),
 }
 
 impl Printer {
@@ -37,7 +26,7 @@ impl Printer {
 
     /// Prints the first `limit` events of a batch that pass the filter, and returns how many those were. All of it is written
     /// and flushed when this returns `Ok`.
-    pub(crate) async fn print<'e, I>(&mut self, batch: I, limit: usize) -> Result<usize, Stopped>
+    pub(crate) async fn print<'e, I>(&mut self, batch: I, limit: usize) -> Result<usize, WriteError>
     where
         I: Iterator<Item = Line<'e>> + Send,
     {
@@ -54,21 +43,7 @@ impl Printer {
     }
 }
 
-impl From<io::Error> for Stopped {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::ClosedPipe,
-            _ => Self::Failed(error),
-        }
-    }
-}
-
-impl Stopped {
-    /// What the program makes of it.
-    pub(crate) fn into_result(self) -> Result<()> {
-        match self {
-            Self::ClosedPipe => Ok(()),
-            Self::Failed(error) => Err(anyhow::Error::new(error).context("cannot write to standard output")),
-        }
-    }
+/// What the program makes of lines that did not arrive: a closed pipe is its end, and no failure.
+pub(crate) fn stopped(error: WriteError) -> Result<()> {
+    if error.is_closed_pipe() { Ok(()) } else { Err(error.into()) }
 }

@@ -10,7 +10,7 @@ use events_terminal::{Exit, Line, Shutdown};
 
 use crate::flags::Flags;
 use crate::listen::Listener;
-use crate::print::Printer;
+use crate::print::{Printer, stopped};
 
 /// Consumes until a limit, an empty stream with `--drain`, a signal or a closed pipe ends it.
 pub(crate) async fn run(flags: &Flags, config: &EventsConfig, mut shutdown: Shutdown) -> Result<Exit> {
@@ -46,10 +46,7 @@ pub(crate) async fn run(flags: &Flags, config: &EventsConfig, mut shutdown: Shut
     };
     match worker.run_until(shutdown.requested(), print).await {
         Ok(report) => tracing::debug!(?report, "the worker has ended"),
-        Err(BatchError::Handler(stopped)) => {
-            let stopped: crate::print::Stopped = stopped;
-            stopped.into_result()?;
-        }
+        Err(BatchError::Handler(error)) => stopped(error)?,
         Err(BatchError::Consumer(error)) => return Err(error.into()),
     }
     Ok(Exit::Success)

@@ -1,6 +1,6 @@
 //! `events ensure`: makes what the broker must have, or says what is missing.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use events_core::Error;
 use events_factory::{Ensure, EventsConfig, ensure_event_stream};
 use events_terminal::{Exit, Output, Shutdown};
@@ -20,7 +20,7 @@ pub(crate) async fn run(flags: &flags::Ensure, mut shutdown: Shutdown) -> Result
     };
     let mut output = Output::new();
     output.buffer().extend_from_slice(report(&steps, how).as_bytes());
-    output.flush().await.context("cannot write to standard output")?;
+    output.flush_to_reader().await?;
     Ok(Exit::Success)
 }
 

@@ -1,10 +1,9 @@
 //! `events tail`: prints a stream's events without taking part.
 
-use std::io;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use events_core::wire::Encoding;
 use events_core::{EventAdmin, Record, StartFrom};
 use events_factory::create_event_admin;
@@ -69,10 +68,8 @@ async fn follow(
                 left -= 1;
             }
         }
-        match output.flush().await {
-            // Nobody reads any more, as after `| head`.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            written => written.context("cannot write to standard output")?,
+        if !output.flush_to_reader().await? {
+            return Ok(());
         }
     }
     Ok(())

@@ -77,6 +77,6 @@ async fn trim(stream: &Stream, retention: &Retention, shutdown: &mut Shutdown) -
     }
     let mut output = Output::new();
     output.buffer().extend_from_slice(format!("removed {}\n", events(report.removed)).as_bytes());
-    output.flush().await?;
+    output.flush_to_reader().await?;
     Ok(Exit::Success)
 }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use events_core::duration;
 use events_terminal::{Output, Shutdown};
@@ -37,10 +37,7 @@ impl Watch {
             self.output.buffer().extend_from_slice(DRAW_ANEW);
         }
         self.output.buffer().extend_from_slice(look);
-        match self.output.flush().await {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-            written => written.context("cannot write to standard output").map(|()| true),
-        }
+        Ok(self.output.flush_to_reader().await?)
     }
 
     /// Waits for the time of the next look; `false` when there is none.

@@ -239,3 +239,32 @@ async fn a_connection_that_is_cut_is_counted_when_it_is_made_anew() {
     };
     worker.on("test.*", async |_: Context| Ok::<_, Failure>(())).run_until(cut).await.unwrap();
 }
+
+/// Gauges cannot be taken back, so what is gone reads as nothing to do; what comes back is told again.
+#[tokio::test]
+async fn a_group_that_is_gone_has_nothing_left_to_do() {
+    let redis = RedisServer::start().unwrap();
+    let scene = Scene::new("going");
+    let config = scene.config(&redis);
+    let manager = scene.registry.create_event_manager(&config).await.unwrap();
+    (0..5).for_each(|n| manager.publish(event(n)));
+    manager.close(DEADLINE).await;
+    let _watching = scene.watched(&config);
+    for group in ["g", "h"] {
+        redis.command(&["XGROUP", "CREATE", "going", group, "0"]).unwrap();
+        let read = ["XREADGROUP", "GROUP", group, "ghost", "COUNT", "2", "STREAMS", "going", ">"];
+        redis.command(&read).unwrap();
+        let label = format!("group=\"{group}\"");
+        scene.wait_for("events_lag", &label, |lag| lag == 3.0).await;
+        scene.wait_for("events_pending", &label, |pending| pending == 2.0).await;
+        scene.wait_for("events_oldest_pending_seconds", &label, |age| age > 0.0).await;
+    }
+
+    redis.command(&["XGROUP", "DESTROY", "going", "h"]).unwrap();
+    for gauge in ["events_lag", "events_pending", "events_oldest_pending_seconds"] {
+        scene.wait_for(gauge, "group=\"h\"", |value| value == 0.0).await;
+    }
+    scene.expect(&[("events_lag", "", 3.0), ("events_pending", "", 2.0)]);
+    redis.command(&["XGROUP", "CREATE", "going", "h", "0"]).unwrap();
+    scene.wait_for("events_lag", "group=\"h\"", |lag| lag == 5.0).await;
+}

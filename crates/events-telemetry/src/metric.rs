@@ -100,12 +100,20 @@ pub const METRICS: &[Metric] = &[
     counter(
         RECONNECTS,
         STREAM,
-        "Connections made anew after they were lost; none where a backend keeps none.",
+        "Connections made anew after they were lost; 0 where a backend keeps none, as with a file or over HTTP.",
     ),
     counter(OUTAGES, STREAM, "Times the broker answered again after it had not."),
     gauge(UP, STREAM, "1 while the broker answers, else 0."),
-    gauge(LAG, GROUP, "Events never delivered to the group; NaN where the broker cannot tell."),
-    gauge(PENDING, GROUP, "Events delivered to the group and neither acknowledged nor dead-lettered."),
+    gauge(
+        LAG,
+        GROUP,
+        "Events never delivered to the group; NaN where the broker cannot tell, 0 once the group is gone.",
+    ),
+    gauge(
+        PENDING,
+        GROUP,
+        "Events delivered to the group and neither acknowledged nor dead-lettered; 0 once the group is gone.",
+    ),
     gauge(
         OLDEST_PENDING,
         GROUP,

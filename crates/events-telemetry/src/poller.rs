@@ -1,6 +1,6 @@
 //! Looks at a stream every so often, for what no single consumer can see.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,8 @@ pub struct Poller {
     /// Of groups whose oldest pending event the broker has forgotten the last delivery of: which event that is, by when it was
     /// published, and since when it is the oldest.
     forgotten: HashMap<String, (Option<OffsetDateTime>, Instant)>,
+    /// The groups that metrics said something of at the last look.
+    said: BTreeSet<String>,
 }
 
 impl Poller {
@@ -31,7 +33,8 @@ impl Poller {
         group: impl Into<String>,
         health: Health,
     ) -> Self {
-        Self { admin, stream: stream.into(), group: group.into(), health, forgotten: HashMap::new() }
+        let (stream, group) = (stream.into(), group.into());
+        Self { admin, stream, group, health, forgotten: HashMap::new(), said: BTreeSet::new() }
     }
 
     /// Looks now, and again every so often, for as long as it is awaited.
@@ -52,6 +55,7 @@ impl Poller {
             Ok(mut state) => {
                 state.groups.iter_mut().for_each(|group| self.fill_in(group));
                 state.groups.iter().for_each(|group| self.say(group));
+                self.let_go_of_those_missing(&state.groups);
                 if let Some(letters) = state.dead_letters {
                     gauge!(DEAD_LETTERS, "stream" => self.stream.clone()).set(letters as f64);
                 }
@@ -75,6 +79,16 @@ impl Poller {
             *since = now;
         }
         group.oldest_pending = Some(since.1.elapsed());
+    }
+
+    /// A group that is gone has nothing left to do. Its gauges would say for ever how it stood when it went: nobody can take
+    /// one back from a recorder of the `metrics` crate. And one that is no number would spoil every sum over the groups.
+    fn let_go_of_those_missing(&mut self, groups: &[GroupStatus]) {
+        let there = groups.iter().map(|group| group.name.clone()).collect();
+        for gone in std::mem::replace(&mut self.said, there).difference(&self.said) {
+            self.say(&GroupStatus::new(gone.clone(), Some(0), 0, None));
+            self.forgotten.remove(gone);
+        }
     }
 
     fn say(&self, group: &GroupStatus) {

@@ -62,8 +62,17 @@ pub(crate) fn append_value(out: &mut Vec<u8>, text: &str) {
 
 /// Appends text between quotes the caller writes, escaped as in JSON.
 pub(crate) fn append_inside_quotes(out: &mut Vec<u8>, text: &str) {
+    append_escaped(out, text, |c| is_unsafe(c) || matches!(c, '"' | '\\'));
+}
+
+/// Appends text without quotes, for people to read: what is safe stays as it is, JSON among it.
+pub(crate) fn append_plain(out: &mut Vec<u8>, text: &str) {
+    append_escaped(out, text, is_unsafe);
+}
+
+fn append_escaped(out: &mut Vec<u8>, text: &str, needs_it: impl Fn(char) -> bool) {
     let mut copied = 0;
-    for (at, c) in text.char_indices().filter(|(_, c)| is_unsafe(*c) || matches!(c, '"' | '\\')) {
+    for (at, c) in text.char_indices().filter(|(_, c)| needs_it(*c)) {
         out.extend_from_slice(&text.as_bytes()[copied..at]);
         match c {
             '"' => out.extend_from_slice(br#"\""#),

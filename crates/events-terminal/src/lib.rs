@@ -12,6 +12,7 @@ mod line;
 mod output;
 mod rotation;
 mod table;
+mod write_error;
 
 mod exit;
 mod logging;
@@ -29,3 +30,4 @@ pub use output::Output;
 pub use rotation::{Reopen, Rotation, parse_size};
 pub use shutdown::Shutdown;
 pub use table::{Column, Table};
+pub use write_error::WriteError;

@@ -1,10 +1,10 @@
 //! Where events are printed: standard output or a file, written and flushed before anything is said to be done.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::rotation::RotatingFile;
-use crate::{Format, Line, Reopen, Rotation};
+use crate::{Format, Line, Reopen, Rotation, WriteError};
 
 /// Bytes that are written together. Large enough that a write costs nothing beside its bytes, and a bound on what a batch of
 /// large events takes.
@@ -15,6 +15,8 @@ const CHUNK: usize = 256 * 1024;
 pub struct Output {
     buffer: Vec<u8>,
     target: Option<Target>,
+    /// The file it goes to, if it goes to one.
+    file: Option<PathBuf>,
     is_coloured: bool,
 }
 
@@ -35,7 +37,7 @@ impl Output {
     pub fn new() -> Self {
         let is_wanted = io::stdout().is_terminal() && anstyle_query::term_supports_ansi_color();
         let is_coloured = !anstyle_query::no_color() && (is_wanted || anstyle_query::clicolor_force());
-        Self { buffer: Vec::new(), target: Some(Target::Standard), is_coloured }
+        Self { buffer: Vec::new(), target: Some(Target::Standard), file: None, is_coloured }
     }
 
     /// A file that is appended to, in plain text. What is flushed is on the disk.
@@ -44,8 +46,8 @@ impl Output {
     ///
     /// When it cannot be opened.
     pub fn file(path: &Path, rotation: Rotation, reopen: Reopen) -> io::Result<Self> {
-        let file = RotatingFile::open(path, rotation, reopen)?;
-        Ok(Self { buffer: Vec::new(), target: Some(Target::File(Box::new(file))), is_coloured: false })
+        let target = Target::File(Box::new(RotatingFile::open(path, rotation, reopen)?));
+        Ok(Self { buffer: Vec::new(), target: Some(target), file: Some(path.to_owned()), is_coloured: false })
     }
 
     /// Appends one event and the end of its line; to be followed as [`buffer`](Self::buffer).
@@ -70,7 +72,7 @@ impl Output {
     /// # Cancel safety
     ///
     /// As [`flush`](Self::flush).
-    pub async fn flush_if_full(&mut self) -> io::Result<()> {
+    pub async fn flush_if_full(&mut self) -> Result<(), WriteError> {
         if self.buffer.len() < CHUNK { Ok(()) } else { self.flush().await }
     }
 
@@ -83,13 +85,14 @@ impl Output {
     /// # Cancel safety
     ///
     /// Dropping the future leaves open what is written, and what is flushed afterwards is refused.
-    pub async fn flush(&mut self) -> io::Result<()> {
+    pub async fn flush(&mut self) -> Result<(), WriteError> {
         if self.buffer.is_empty() {
             return Ok(());
         }
         let mut buffer = std::mem::take(&mut self.buffer);
+        let failed = |error| WriteError::new(self.file.as_deref(), error);
         let mut target =
-            self.target.take().ok_or_else(|| io::Error::other("a write was given up half done"))?;
+            (self.target.take()).ok_or_else(|| failed(io::Error::other("a write was given up half done")))?;
         let write = move || {
             let written = match &mut target {
                 Target::Standard => {
@@ -101,8 +104,26 @@ impl Output {
             buffer.clear();
             (buffer, target, written)
         };
-        let (buffer, target, written) = tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?;
+        let done = tokio::task::spawn_blocking(write).await;
+        let (buffer, target, written) = done.map_err(|error| failed(io::Error::other(error)))?;
+        let written = written.map_err(failed);
         (self.buffer, self.target) = (buffer, Some(target));
         written
+    }
+
+    /// As [`flush`](Self::flush); `false` when nobody reads any more.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush), but for a closed pipe.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`flush`](Self::flush).
+    pub async fn flush_to_reader(&mut self) -> Result<bool, WriteError> {
+        match self.flush().await {
+            Err(error) if error.is_closed_pipe() => Ok(false),
+            written => written.map(|()| true),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Columns for people to read.
 
-use crate::escape::append_inside_quotes;
+use crate::escape::append_plain;
 
 /// The space between two columns.
 const GAP: usize = 2;
@@ -86,7 +86,7 @@ impl Table {
 
 fn escaped(cell: &str) -> String {
     let mut out = Vec::with_capacity(cell.len());
-    append_inside_quotes(&mut out, cell);
+    append_plain(&mut out, cell);
     String::from_utf8_lossy(&out).into_owned()
 }
 
@@ -108,9 +108,9 @@ mod tests {
     #[test]
     fn a_cell_cannot_reach_the_terminal_raw() {
         let mut table = Table::new([Column::text("X")]);
-        table.push(["\u{1b}[2J\nfake \u{202e}".to_owned()]);
+        table.push(["\u{1b}[2J\nfake \u{202e} {\"a\":\"\\\\\"}".to_owned()]);
         let mut out = Vec::new();
         table.append(&mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), "X\n\\u001b[2J\\nfake \\u202e\n");
+        assert_eq!(String::from_utf8(out).unwrap(), "X\n\\u001b[2J\\nfake \\u202e {\"a\":\"\\\\\"}\n");
     }
 }

@@ -126,6 +126,6 @@ async fn say(flags: &Bench, measures: &[Measure]) -> Result<Exit> {
             }
         }
     }
-    output.flush().await?;
+    output.flush_to_reader().await?;
     Ok(Exit::Success)
 }

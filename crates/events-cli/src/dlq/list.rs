@@ -1,8 +1,6 @@
 //! `events dlq list`: one line for each dead letter.
 
-use std::io;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use events_core::wire;
 use events_terminal::{Column, Exit, Output, Shutdown, Table};
 use serde::Serialize;
@@ -37,10 +35,8 @@ pub(super) async fn list(stream: &Stream, flags: &Look, shutdown: &mut Shutdown)
 pub(super) async fn print(text: &[u8]) -> Result<Exit> {
     let mut output = Output::new();
     output.buffer().extend_from_slice(text);
-    match output.flush().await {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Success),
-        written => written.context("cannot write to standard output").map(|()| Exit::Success),
-    }
+    output.flush_to_reader().await?;
+    Ok(Exit::Success)
 }
 
 pub(super) fn table(found: &[Found]) -> Table {

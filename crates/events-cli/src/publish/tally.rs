@@ -1,9 +1,9 @@
 //! What became of the events: ids or a count on standard output, failures on standard error.
 
 use std::error::Error as _;
-use std::{fmt, io};
+use std::fmt;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use events_core::{Error, MessageId};
 use events_terminal::{Exit, Output};
 
@@ -83,11 +83,9 @@ impl Tally {
 
     /// Prints the ids of a batch.
     pub(crate) async fn flush(&mut self) -> Result<()> {
-        match self.output.flush().await {
-            // Nobody wants to know; the events are published all the same.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written.context("cannot write to standard output"),
-        }
+        // Where nobody wants to know, the events are published all the same.
+        self.output.flush_to_reader().await?;
+        Ok(())
     }
 
     /// Prints the summary and says how the program ends.

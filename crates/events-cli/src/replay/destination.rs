@@ -1,10 +1,9 @@
 //! Where replayed events go.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use events_core::{EventPublisher, MessageId, Record};
 use events_factory::{ConfigLoader, create_event_publisher};
 use events_terminal::{Exit, Format, Line, Output, Shutdown};
@@ -77,10 +76,7 @@ impl Destination {
                         Err(error) => tracing::warn!("message {} is no event: {error}", record.message_id),
                     }
                 }
-                match output.flush().await {
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-                    written => written.context("cannot write to standard output").map(|()| true),
-                }
+                Ok(output.flush_to_reader().await?)
             }
             Kind::Publisher { publisher, tally, timeout } => {
                 let mut batch = Batch::default();
