@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
 
 mod broker;
+mod commands;
 mod docs;
 mod encodings;
 mod ensure;

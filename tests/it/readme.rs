@@ -1,7 +1,6 @@
 //! What the README shows works as it stands there.
 
 use std::fs;
-use std::path::Path;
 
 use events_system_tests::{Running, command};
 
@@ -44,15 +43,5 @@ fn every_option_the_readme_names_exists() {
     let elsewhere = ["--release", "--bin", "--payload"];
     for option in options.iter().filter(|option| !elsewhere.contains(option)) {
         assert!(help.contains(option), "{option} is in the README and not in --help");
-    }
-}
-
-#[test]
-fn every_file_the_readme_points_to_exists() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let links: Vec<&str> = README.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
-    assert!(links.len() > 6);
-    for link in links.into_iter().filter(|link| !link.starts_with("https://")) {
-        assert!(root.join(link).exists(), "{link}");
     }
 }

@@ -9,13 +9,13 @@ use crate::demo::{self, Build};
 use crate::integration::{self, Selection};
 use crate::metadata::{Package, Workspace};
 use crate::phases::Phases;
-use crate::{command, flags, fuzz, instructions, tidy};
+use crate::{command, flags, fuzz, instructions, pictures, tidy};
 
 const HELP: &str = "\
 Usage: cargo xtask ci
 
 Toolchain, formatting, tidy, clippy, documentation, every feature by itself, packaging, instruction counts, a minute of
-fuzzing, all tests with real servers, and the demo. The first step that fails ends it.
+fuzzing, all tests with real servers, the pictures of the documentation, and the demo. The first step that fails ends it.
 ";
 
 pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
@@ -40,6 +40,7 @@ pub(crate) fn run(arguments: lexopt::Parser) -> Result<()> {
     phases.run("fuzzing", fuzz::check)?;
     phases.run("integration", || integration::run_tests(&Selection::default()))?;
     // The tests have just built the programs.
+    phases.run("pictures", pictures::check)?;
     phases.run("demo", || demo::demonstrate(&demo::Options::default(), Build::Done))?;
     phases.print_summary();
     println!("ci passed");
