@@ -64,6 +64,7 @@ pub trait EventAdmin: Debug + Send + Sync + 'static {
     /// What `group` would be given now, in the order of the stream: events whose lease has ended and events never delivered.
     ///
     /// Looks on after `after`. Where the group does not exist it is taken to start at `start_from`; it is not created.
+    /// Any `max` will do; fewer may come, and where none comes there is no more.
     ///
     /// # Errors
     ///

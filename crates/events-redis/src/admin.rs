@@ -231,13 +231,14 @@ impl EventAdmin for RedisAdmin {
             },
         };
         let delivered = delivered.unwrap_or(EntryId::ZERO);
-        let mut entries = match self.expired(group, after, max.get()).await {
+        let max = max.get().min(MOST_AT_ONCE);
+        let mut entries = match self.expired(group, after, max).await {
             Ok(expired) => expired,
             Err(error) if error.code() == Code::GroupLost => Vec::new(),
             Err(error) => return Err(error.into()),
         };
-        if entries.len() < max.get() {
-            let new = self.client.entries_after(delivered.max(after), max.get() - entries.len()).await?;
+        if entries.len() < max {
+            let new = self.client.entries_after(delivered.max(after), max - entries.len()).await?;
             entries.extend(new);
         }
         Ok(entries.into_iter().map(record).collect())

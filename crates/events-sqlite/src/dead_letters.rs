@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::clock;
 use crate::error::Failure;
+use crate::history::limit;
 use crate::join::{Membership, due_no_later_than};
 use crate::position::{self, key};
 use crate::publish;
@@ -79,7 +80,7 @@ pub(crate) fn list(
         "SELECT id, reason, detail, attempts, stream, group_name, consumer, seq, published_at, first_at, last_at, \
          dead_at, body, fields FROM dead_letters WHERE stream = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
     )?;
-    let letters = statement.query_map(params![stream, after, max], letter)?;
+    let letters = statement.query_map(params![stream, after, limit(max)], letter)?;
     Ok(letters.collect::<rusqlite::Result<_>>()?)
 }
 

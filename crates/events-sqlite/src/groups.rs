@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::clock;
 use crate::error::Failure;
-use crate::history::{Start, Stream, before, bounded, record, records_after};
+use crate::history::{Start, Stream, before, bounded, limit, record, records_after};
 use crate::position::{key, message_id, seq};
 
 /// How far each group of a stream is, ordered by name.
@@ -66,7 +66,7 @@ pub(crate) fn pending(
          JOIN deliveries d ON d.group_id = g.id LEFT JOIN consumers c ON c.id = d.consumer_id \
          WHERE s.name = ?1 AND g.name = ?2 AND d.seq > ?3 ORDER BY d.seq LIMIT ?4",
     )?;
-    let rows = statement.query_map(params![stream, group, after, max], |row| {
+    let rows = statement.query_map(params![stream, group, after, limit(max)], |row| {
         let mut event = PendingEvent::new(message_id(row.get(0)?), row.get(1)?);
         event.consumer = row.get(2)?;
         event.idle = row.get::<_, Option<i64>>(3)?.map(|at| since(at, now));
@@ -150,7 +150,7 @@ pub(crate) fn peek(
          FROM deliveries d JOIN events e ON e.id = (?1 << 40) | d.seq \
          WHERE d.group_id = ?2 AND d.seq > ?3 AND d.due_at <= ?4 ORDER BY d.seq LIMIT ?5",
     )?;
-    let rows = statement.query_map(params![stream.id, group, after, now, max], record)?;
+    let rows = statement.query_map(params![stream.id, group, after, now, limit(max)], record)?;
     let mut records = bounded(rows)?;
     if records.len() < max {
         records.extend(records_after(connection, stream, position.max(after), max - records.len())?);

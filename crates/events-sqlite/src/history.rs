@@ -128,6 +128,11 @@ pub(crate) fn has_more(connection: &Connection, stream: &str, after: i64) -> Res
     Ok(if more { Verdict::Ready } else { Verdict::NotBefore(clock::NEVER) })
 }
 
+/// A maximum as SQLite takes it, whose numbers have a sign.
+pub(crate) fn limit(max: usize) -> i64 {
+    i64::try_from(max).unwrap_or(i64::MAX)
+}
+
 /// Up to `max` records after a number.
 pub(crate) fn records_after(
     connection: &Connection,
@@ -138,7 +143,7 @@ pub(crate) fn records_after(
     let mut statement = connection.prepare_cached(
         "SELECT id, published_at, body, fields FROM events WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
     )?;
-    let range = params![key(stream.id, position), key(stream.id, stream.last_seq), max];
+    let range = params![key(stream.id, position), key(stream.id, stream.last_seq), limit(max)];
     bounded(statement.query_map(range, record)?)
 }
 

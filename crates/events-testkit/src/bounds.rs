@@ -130,6 +130,8 @@ pub async fn tells_the_truth_about_groups(harness: &dyn Harness) -> Shown {
     let after =
         admin.pending("b", Some(&first.message_id), ONE).await.expect("listing what is pending works");
     assert_eq!(after.iter().map(|event| &event.message_id).collect::<Vec<_>>(), [&second.message_id]);
+    let all = admin.pending("b", None, NonZeroUsize::MAX).await.expect("any maximum works");
+    assert_eq!(all.len(), listed.len());
     assert_eq!(pending(&*admin, "a").await, []);
     assert_eq!(pending(&*admin, "no such group").await, []);
 

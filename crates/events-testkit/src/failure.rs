@@ -1,7 +1,7 @@
 //! Cases 20 to 26: what cannot be handled becomes a dead letter, whole and never lost, and its neighbours go on.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -190,6 +190,8 @@ pub async fn redrives_with_attempts_from_one(harness: &dyn Harness) -> Shown {
     let one = 1.try_into().expect("one is not zero");
     let page = admin.dead_letters(Some(&letters[0].id), one).await.expect("listing works");
     assert_eq!(page, letters[1..2], "dead letters are listed page by page");
+    let all = admin.dead_letters(None, NonZeroUsize::MAX).await.expect("any maximum works");
+    assert_eq!(all, letters);
 
     let letter = |at: usize| {
         let letter = letters.iter().find(|letter| letter.origin_id == published[at]);

@@ -1,5 +1,6 @@
 //! Case 07: history is there for late groups and for those who only look.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use events_core::wire::RawMessage;
@@ -102,6 +103,8 @@ pub async fn reads_history_from_any_position(harness: &dyn Harness) -> Shown {
     let four = 4.try_into().expect("four is not zero");
     let page = admin.read(&StartFrom::Earliest, four, Duration::ZERO).await.expect("reading works");
     assert_eq!(record_numbers(&page), [0, 1, 2, 3]);
+    let all = admin.read(&StartFrom::Earliest, NonZeroUsize::MAX, Duration::ZERO).await;
+    assert_eq!(record_numbers(&all.expect("any maximum works")), [0, 1, 2, 3, 4, 5]);
     let unknown = admin.read(&StartFrom::After("no such id".into()), BATCH, Duration::ZERO).await;
     assert_eq!(unknown.expect_err("no backend gives such an id").kind(), ErrorKind::InvalidConfig);
 
@@ -156,7 +159,10 @@ pub async fn peeks_without_taking(harness: &dyn Harness) -> Shown {
     }
     assert_eq!(peek(StartFrom::Earliest, Some(&more[0])).await, [3, 4]);
     let one = 1.try_into().expect("one is not zero");
-    assert_eq!(admin.peek("g", &StartFrom::Earliest, None, one).await.expect("peeking works").len(), 1);
+    for (max, count) in [(one, 1), (NonZeroUsize::MAX, 4)] {
+        let peeked = admin.peek("g", &StartFrom::Earliest, None, max).await;
+        assert_eq!(peeked.expect("any maximum works").len(), count);
+    }
 
     let mut deliveries = receive(&mut *scene.consumer("g").await, 4).await;
     deliveries.sort_by_key(|delivery| number_of(delivery.event()));
