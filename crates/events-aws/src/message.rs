@@ -15,6 +15,10 @@ pub(crate) const COPIES: [&str; 5] = ["event_type", "source", "event_id", "versi
 /// The most headers of an event: what the copies leave of the ten attributes.
 pub(crate) const MAX_HEADERS: usize = limits::ATTRIBUTES - COPIES.len();
 
+/// The most headers of an event in the binary mode of CloudEvents: what is left beside `ce_specversion`, `ce_id`,
+/// `ce_source`, `ce_type`, `ce_time` and `content-type`.
+pub(crate) const MAX_HEADERS_IN_BINARY_MODE: usize = limits::ATTRIBUTES - 6;
+
 const OPERATION: &str = "publish";
 
 /// A message to be sent.

@@ -13,7 +13,7 @@ use crate::calls::AwsClients;
 use crate::capabilities;
 use crate::config::AwsConfig;
 use crate::limits;
-use crate::message::{Outgoing, Writer};
+use crate::message::{MAX_HEADERS, MAX_HEADERS_IN_BINARY_MODE, Outgoing, Writer};
 use crate::sender::Sender;
 use crate::target::Target;
 
@@ -86,6 +86,10 @@ impl AwsPublisher {
             let message = format!("the encoding `{encoding}` is for Redis Streams and not for SNS and SQS");
             return Err(Error::new(ErrorKind::InvalidConfig, "aws settings", message));
         }
+        self.capabilities.max_headers = Some(match encoding {
+            Encoding::CloudEventsBinary => MAX_HEADERS_IN_BINARY_MODE,
+            _ => MAX_HEADERS,
+        });
         self.writer.encoding = encoding;
         Ok(self)
     }

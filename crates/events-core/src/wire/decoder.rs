@@ -64,16 +64,14 @@ pub fn detect<'a>(fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Enc
             name => is_binary |= name.strip_prefix(ATTRIBUTE_PREFIX.as_bytes()) == Some(BINARY_MARK),
         }
     }
-    match (encoding(body, data, is_binary), data) {
-        (Encoding::FastStream, Some(data)) if !faststream::is_framed(data) => Encoding::FastStreamJson,
-        (encoding, _) => encoding,
-    }
+    encoding(body, data, is_binary)
 }
 
 /// The encoding of a message with this body, or these data for FastStream, which may have the mark of the binary mode.
 fn encoding(body: Option<&[u8]>, data: Option<&[u8]>, is_binary: bool) -> Encoding {
     match (body, data) {
-        (None, Some(_)) => Encoding::FastStream,
+        (None, Some(data)) if faststream::is_framed(data) => Encoding::FastStream,
+        (None, Some(_)) => Encoding::FastStreamJson,
         _ if is_binary => Encoding::CloudEventsBinary,
         (Some(body), _) if Dialect::of(body) == Dialect::CloudEvents => Encoding::CloudEvents,
         _ => Encoding::Adr018,
@@ -125,7 +123,7 @@ impl<'a> Message<'a> {
         for (name, value) in std::mem::take(&mut self.attributes) {
             insert_lossy(&mut self.headers, &[ATTRIBUTE_PREFIX.as_bytes(), name].concat(), value);
         }
-        if let (Encoding::FastStream, Some(data)) = (encoding, self.data) {
+        if let (Encoding::FastStream | Encoding::FastStreamJson, Some(data)) = (encoding, self.data) {
             return faststream::decode(data, self.headers, published_at);
         }
         self.data_is_a_header();
