@@ -1,6 +1,6 @@
 //! Whether a program that consumes can do its work: whether the broker answers, and whether the group gets on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -53,8 +53,10 @@ impl std::fmt::Debug for Shared {
 struct State {
     /// What the last answer of each asker was: nothing wrong, or what.
     answers: BTreeMap<&'static str, Option<Trouble>>,
-    /// Whether the broker was away when it was last asked.
-    was_away: bool,
+    /// Who asked in vain, and has had no answer since.
+    unanswered: BTreeSet<&'static str>,
+    /// Whether an outage began that has not been counted.
+    is_out: bool,
     /// The group that is to get on, where it is looked at.
     group: Option<GroupStatus>,
 }
@@ -149,6 +151,11 @@ impl Health {
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         let trouble = |error: &Error| Trouble { what: chain(error), is_transient: error.is_transient() };
         state.answers.insert(who, error.map(trouble));
+        // Who is told late of an outage that is over for others tells of no other one.
+        match error {
+            Some(_) => state.is_out |= state.unanswered.insert(who),
+            None => drop(state.unanswered.remove(who)),
+        }
         if who == LOOK && error.is_none() {
             // A consumer that waits for events says only at the end of its wait that the broker is back.
             let passed = |trouble: &Trouble| !trouble.is_transient;
@@ -156,10 +163,9 @@ impl Health {
         }
         let is_away = state.answers.values().any(Option::is_some);
         self.shared.up.set(if is_away { 0.0 } else { 1.0 });
-        if state.was_away && !is_away {
+        if !is_away && std::mem::take(&mut state.is_out) {
             self.shared.outages.increment(1);
         }
-        state.was_away = is_away;
     }
 }
 
@@ -216,5 +222,35 @@ mod tests {
             health.looked(Ok(group(oldest.map(Duration::from_secs))));
             assert_eq!(health.readiness().is_ready(), ready, "{oldest:?}");
         }
+        health.looked(Ok(group(Some(Duration::from_secs(61)))));
+        let said = "consumer group g stalls: 3 pending, the oldest for 61 s since its last delivery";
+        assert_eq!(health.readiness().reasons, [said]);
+    }
+
+    #[cfg(feature = "server")]
+    #[test]
+    fn an_outage_counts_once_whoever_notices_it_and_however_late() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let metrics = recorder.handle();
+        let health = metrics::with_local_recorder(&recorder, || Health::new("s", HealthConfig::default()));
+        let away = Error::new(ErrorKind::Unavailable, "XREADGROUP", "connection refused");
+        let outages = |count: u64| {
+            let text = metrics.render();
+            assert!(text.contains(&format!("events_outages_total{{stream=\"s\"}} {count}")), "{text}");
+        };
+        health.consumer_asked(None);
+        health.consumer_asked(Some(&away));
+        health.looked(Err(&away));
+        outages(0);
+        health.looked(Ok(None));
+        outages(1);
+        // Its own connection takes a moment longer.
+        health.consumer_asked(Some(&away));
+        assert!(!health.readiness().is_ready(), "it cannot work yet");
+        health.consumer_asked(None);
+        outages(1);
+        health.consumer_asked(Some(&away));
+        health.consumer_asked(None);
+        outages(2);
     }
 }

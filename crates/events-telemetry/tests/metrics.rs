@@ -8,7 +8,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use events_core::{ConsumerOptions, Delivery, Event, EventConsumer, StartFrom};
+use events_core::{
+    Capabilities, ConsumerOptions, Delivery, Error, ErrorKind, Event, EventConsumer, EventPublisher, Receipt,
+    Result, Settlement, Settler, StartFrom, async_trait,
+};
 use events_memory::MemoryBroker;
 use events_telemetry::{
     Exporter, Health, HealthConfig, METRICS, ManagerMeter, ManagerState, MetricKind, Poller,
@@ -21,8 +24,12 @@ const README: &str = include_str!("../README.md");
 const TOKEN: &str = "an-id-that-no-label-may-hold";
 
 async fn get(address: std::net::SocketAddr, path: &str) -> (u16, String) {
+    ask("GET", address, path).await
+}
+
+async fn ask(method: &str, address: std::net::SocketAddr, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -72,7 +79,59 @@ async fn happen(broker: &MemoryBroker, health: &Health) -> (Vec<Delivery>, Box<d
             _ => delivery.nack().await.unwrap(),
         }
     }
+    // One that nobody was given yet.
+    assert!(publisher.publish_batch(&[event(6)]).await.unwrap().is_complete());
+    publisher.close().await.unwrap();
+    publisher.publish_batch(&[event(7), event(8)]).await.expect_err("it is closed");
     (deliveries, consumer)
+}
+
+/// A consumer whose broker goes away before anything can be settled.
+#[derive(Debug)]
+struct Cut<C>(C);
+
+#[derive(Debug)]
+struct Away;
+
+#[async_trait]
+impl<C: EventConsumer> EventConsumer for Cut<C> {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    async fn receive(&mut self, max: NonZeroUsize, wait: Duration) -> Result<Vec<Delivery>> {
+        let received = self.0.receive(max, wait).await?;
+        Ok(received.into_iter().map(|delivery| delivery.map_settler(|_| Arc::new(Away))).collect())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.0.close().await
+    }
+}
+
+#[async_trait]
+impl Settler for Away {
+    async fn settle(&self, receipts: &[Receipt], _: &Settlement) -> Vec<Result<()>> {
+        receipts.iter().map(|_| Err(Error::new(ErrorKind::Unavailable, "settle", "away"))).collect()
+    }
+
+    async fn extend(&self, receipts: &[Receipt], _: Duration) -> Vec<Result<()>> {
+        self.settle(receipts, &Settlement::Ack).await
+    }
+
+    fn abandon(&self, _: &Receipt) {}
+}
+
+/// Two deliveries that cannot be settled.
+async fn be_cut_off(health: &Health) {
+    let broker = MemoryBroker::default();
+    let event = || Event::builder("a.b", "src").build().unwrap();
+    assert!(broker.publisher("cut").publish_batch(&[event(), event()]).await.unwrap().is_complete());
+    let options = ConsumerOptions::new("g");
+    let consumer = Cut(broker.consumer("cut", options.clone()).unwrap());
+    let mut consumer = measure_consumer(Box::new(consumer), "cut", &options, health);
+    let deliveries = consumer.receive(NonZeroUsize::new(2).unwrap(), Duration::ZERO).await.unwrap();
+    events_core::ack_all(deliveries).await.into_result().expect_err("it is away");
 }
 
 #[tokio::test]
@@ -84,11 +143,13 @@ async fn what_is_exported_is_what_the_table_says_and_what_happened() {
     let address = listener.local_addr().unwrap();
     tokio::spawn(serve(listener, health.clone(), exporter));
     assert_eq!(get(address, "/livez").await.0, 200);
-    let (status, body) = get(address, "/readyz").await;
-    assert!(status == 503 && body.contains("\"ready\":false"), "{status} {body}");
+    let unasked = r#"{"ready":false,"reasons":["the broker has not answered yet"]}"#;
+    assert_eq!(get(address, "/readyz").await, (503, unasked.to_owned()));
+    assert_eq!(ask("POST", address, "/readyz").await.0, 405);
 
     let broker = MemoryBroker::default();
     let (in_hand, _consumer) = happen(&broker, &health).await;
+    be_cut_off(&health).await;
     // Two managers of one stream add up, and what one of them says twice counts once.
     let mut meters = [ManagerMeter::new("s"), ManagerMeter::new("s")];
     let state = ManagerState { accepted: 10, queued: 1, spooled: 4, spool_depth: 2 };
@@ -110,9 +171,10 @@ async fn what_is_exported_is_what_the_table_says_and_what_happened() {
     let (_, text) = get(address, "/metrics").await;
     let group = ["stream=\"s\"", "group=\"g\""];
     for (name, labels, wanted) in [
-        ("events_published_total", &group[..1], 6.0),
+        ("events_published_total", &group[..1], 7.0),
         ("events_publish_failed_total", &["kind=\"too-large\""], 1.0),
-        ("events_publish_duration_seconds_count", &group[..1], 2.0),
+        ("events_publish_failed_total", &["kind=\"closed\""], 2.0),
+        ("events_publish_duration_seconds_count", &group[..1], 4.0),
         ("events_accepted_total", &group[..1], 20.0),
         ("events_dropped_total", &["reason=\"queue-full\""], 6.0),
         ("events_spooled_total", &group[..1], 8.0),
@@ -126,17 +188,20 @@ async fn what_is_exported_is_what_the_table_says_and_what_happened() {
         ("events_dead_lettered_total", &["reason=\"rejected\""], 1.0),
         ("events_dead_lettered_total", &["reason=\"max-deliveries\""], 1.0),
         ("events_settle_failed_total", &group, 0.0),
+        ("events_settle_failed_total", &["stream=\"cut\""], 2.0),
+        ("events_acked_total", &["stream=\"cut\""], 0.0),
         ("events_handle_duration_seconds_count", &group, 7.0),
         ("events_in_flight", &group, 1.0),
         ("events_broker_up", &group[..1], 1.0),
         ("events_reconnects_total", &group[..1], 0.0),
         ("events_outages_total", &group[..1], 0.0),
-        ("events_lag", &group, 0.0),
+        ("events_lag", &group, 1.0),
         ("events_pending", &group, 1.0),
         ("events_dead_letters", &group[..1], 2.0),
     ] {
         assert_eq!(value(&text, name, labels), wanted, "{name} {labels:?} in\n{text}");
     }
+    assert!(value(&text, "events_oldest_pending_seconds", &group) > 0.0, "{text}");
     drop(in_hand);
     assert_eq!(value(&get(address, "/metrics").await.1, "events_in_flight", &group), 0.0);
     assert!(!text.contains(TOKEN), "an id in\n{text}");
