@@ -4,11 +4,13 @@
 
 mod broker;
 mod commands;
+mod dead_letters;
 mod docs;
 mod encodings;
 mod ensure;
 mod faststream;
 mod faults;
+mod history;
 mod interrupted;
 mod main_job;
 mod operating;

@@ -70,6 +70,53 @@ fn a_sink_is_ready_while_its_broker_answers_and_says_why_when_it_does_not() {
     assert_eq!(running.finish().unwrap().status.code(), Some(0));
 }
 
+/// A sink whose output nobody takes asks for nothing more, and so takes over from nobody.
+#[test]
+fn a_sink_is_not_ready_while_what_its_group_was_given_lies() {
+    let redis = redis();
+    publish(redis.url(), 0, 1);
+    redis.command(&["XGROUP", "CREATE", STREAM, GROUP, "0"]).unwrap();
+    let read = ["XREADGROUP", "GROUP", GROUP, "ghost", "COUNT", "1", "STREAMS", STREAM, ">"];
+    redis.command(&read).unwrap();
+    let large = "x".repeat(200_000);
+    let body = format!("{{\"event_type\":\"a.b\",\"source\":\"s\",\"payload\":{{\"x\":\"{large}\"}}}}");
+    for _ in 0..10 {
+        redis.command(&["XADD", STREAM, "*", "event", &body]).unwrap();
+    }
+    let port = port();
+    let mut command = sink(redis.url(), STREAM, GROUP).unwrap();
+    command.args(["--batch", "1", "--listen", &port.to_string()]);
+    let mut running = Running::start(command).unwrap();
+    running.wait_until_stuck().unwrap();
+    wait_for(port, "/readyz", |status, _| status == 200);
+    let oldest = redis.command(&["XPENDING", STREAM, GROUP, "-", "+", "1", "ghost"]).unwrap();
+    let id = oldest.array().unwrap()[0].array().unwrap()[0].text().unwrap().to_owned();
+    redis.command(&["XCLAIM", STREAM, GROUP, "ghost", "0", &id, "IDLE", "400000", "JUSTID"]).unwrap();
+    let body = wait_for(port, "/readyz", |status, _| status == 503);
+    let readiness: Value = serde_json::from_str(&body).unwrap();
+    let reason = readiness["reasons"][0].as_str().unwrap();
+    assert!(reason.starts_with(&format!("consumer group {GROUP} stalls: ")), "{body}");
+    assert_eq!(get(port, "/livez").unwrap().0, 200, "it lives on");
+}
+
+#[test]
+fn what_goes_to_a_file_is_rotated_by_time() {
+    let (_kept, url) = sqlite();
+    publish(&url, 0, 10);
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = sink(&url, STREAM, GROUP).unwrap();
+    command
+        .args(["--drain", "--batch", "1", "--rotate-every", "1us", "--output"])
+        .arg(directory.path().join("out"));
+    Running::start(command).unwrap().finish().unwrap().success().unwrap();
+    let files = fs::read_dir(directory.path()).unwrap();
+    let texts = files.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+    let lines: Vec<String> =
+        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+    assert_eq!(tally(&lines).len(), 10);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 10, "one a file");
+}
+
 #[test]
 fn what_goes_to_a_file_is_rotated_by_size_and_none_of_it_lost() {
     let redis = redis();

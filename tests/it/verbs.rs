@@ -352,9 +352,15 @@ fn a_backend_without_a_capability_says_so() {
 
 #[test]
 fn every_verb_is_completed_and_has_its_page() {
-    let mut program = command("events").unwrap();
-    program.args(["completions", "bash"]);
-    let script = run(program).success().unwrap().join("\n");
+    let completed = |shell: &str| {
+        let mut program = command("events").unwrap();
+        program.args(["completions", shell]);
+        run(program).success().unwrap().join("\n")
+    };
+    for shell in ["zsh", "fish", "elvish", "powershell"] {
+        assert!(completed(shell).contains("redrive"), "{shell}");
+    }
+    let script = completed("bash");
     let directory = tempfile::tempdir().unwrap();
     let mut program = command("events").unwrap();
     program.args(["man", "--dir"]).arg(directory.path());
