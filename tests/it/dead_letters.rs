@@ -42,6 +42,7 @@ fn a_filter_means_what_matches_and_nothing_else(url: &str) {
     ] {
         assert_eq!(found(url, words).len(), count, "{words:?}");
     }
+    assert_eq!(lines(url, &["dlq", "list", "--reason", "rejected"]), ["no dead letter matches"]);
     let letters = json(&lines(url, &["dlq", "list", "--format", "json"]));
     let ids: Vec<&str> = letters.iter().map(|letter| letter["id"].as_str().unwrap()).collect();
     assert_eq!(json(&lines(url, &["dlq", "show", "--format", "json", ids[0], ids[4]])).len(), 2);

@@ -162,6 +162,7 @@ fn a_file_that_was_moved_away_is_opened_anew_on_a_hangup() {
     running.signal(Signal::HUP).unwrap();
     // The signal is noticed some time, and the file opened when there is something to write.
     let mut count = 1;
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !path.exists() {
         publish(&url, count, 1);
         count += 1;
@@ -169,11 +170,11 @@ fn a_file_that_was_moved_away_is_opened_anew_on_a_hangup() {
             fs::read_to_string(&moved).unwrap().lines().count()
                 + fs::read_to_string(&path).map_or(0, |text| text.lines().count())
         };
-        let deadline = Instant::now() + Duration::from_secs(60);
         while both() < count {
-            assert!(Instant::now() < deadline);
+            assert!(Instant::now() < deadline, "an event is in neither file");
             std::thread::sleep(Duration::from_millis(20));
         }
+        assert!(Instant::now() < deadline, "the file is not opened anew");
     }
     running.signal(Signal::TERM).unwrap();
     assert_eq!(running.finish().unwrap().status.code(), Some(0));

@@ -46,6 +46,19 @@ fn what_deletes_asks_for_the_number_and_takes_no_other() {
 }
 
 #[test]
+fn who_publishes_at_a_terminal_is_told_what_to_type() {
+    let (_directory, url) = sqlite();
+    let mut terminal = Terminal::start(&verb(&url, &["publish"])).unwrap();
+    terminal.wait_for("type events, one JSON object a line").unwrap();
+    terminal.press("{\"event_type\":\"a.b\",\"source\":\"s\"}\r\u{4}").unwrap();
+    let (code, screen) = terminal.finish().unwrap();
+    assert_eq!(code, Some(0), "{screen:?}");
+    assert!(screen.contains("published 1 event"), "{screen:?}");
+    let finished = Running::start_with_input(verb(&url, &["publish"]), "").unwrap().finish().unwrap();
+    assert_eq!(finished.errors, "", "a pipe types nothing");
+}
+
+#[test]
 fn who_is_asked_can_leave_with_one_ctrl_c() {
     let redis = with_dead_letters();
     let mut terminal = Terminal::start(&verb(redis.url(), &["dlq", "purge", "--all"])).unwrap();

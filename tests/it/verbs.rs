@@ -357,8 +357,14 @@ fn every_verb_is_completed_and_has_its_page() {
         program.args(["completions", shell]);
         run(program).success().unwrap().join("\n")
     };
-    for shell in ["zsh", "fish", "elvish", "powershell"] {
-        assert!(completed(shell).contains("redrive"), "{shell}");
+    for (shell, begins) in [
+        ("zsh", "#compdef events"),
+        ("fish", "complete -c events"),
+        ("elvish", "set edit:completion:arg-completer[events]"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        let script = completed(shell);
+        assert!(script.contains(begins) && script.contains("redrive"), "{shell}: {script}");
     }
     let script = completed("bash");
     let directory = tempfile::tempdir().unwrap();

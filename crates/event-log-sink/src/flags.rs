@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use events_core::Result;
 use events_core::wire::Encoding;
-use events_core::{Result, duration};
 use events_factory::{ConfigLoader, EventsConfig, Settings};
-use events_terminal::{ConnectionArgs, EncodingParser, FilterArgs, Format, LogFormat, Rotation, parse_size};
+use events_terminal::{
+    ConnectionArgs, EncodingParser, FilterArgs, Format, LogFormat, Rotation, parse_duration, parse_size,
+};
 
 use crate::listen;
 
@@ -89,7 +91,7 @@ pub(crate) struct Destination {
     rotate_size: Option<u64>,
 
     /// Put the file aside when it is so old, such as `1d`, and something is to be printed
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "output")]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, requires = "output")]
     rotate_every: Option<Duration>,
 }
 

@@ -58,8 +58,8 @@ async fn look(registry: Registry, config: EventsConfig) {
 
 /// An address, or a port of the loopback address alone.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
-    let port = text.strip_prefix(':').unwrap_or(text).parse::<u16>();
-    match port {
+    let port = text.strip_prefix("localhost:").or_else(|| text.strip_prefix(':')).unwrap_or(text);
+    match port.parse::<u16>() {
         Ok(port) => Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)),
         Err(_) => text.parse().map_err(|_| {
             format!(
@@ -78,12 +78,13 @@ mod tests {
         for (given, meant) in [
             ("9090", "127.0.0.1:9090"),
             (":0", "127.0.0.1:0"),
+            ("localhost:90", "127.0.0.1:90"),
             ("0.0.0.0:80", "0.0.0.0:80"),
             ("[::1]:80", "[::1]:80"),
         ] {
             assert_eq!(address(given), Ok(meant.parse().unwrap()));
         }
-        for bad in ["", ":", "localhost", "70000", "1.2.3.4"] {
+        for bad in ["", ":", "localhost", "localhost:", "70000", "1.2.3.4"] {
             assert!(address(bad).is_err(), "{bad}");
         }
     }

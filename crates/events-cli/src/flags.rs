@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use events_core::StartFrom;
 use events_core::wire::Encoding;
-use events_core::{StartFrom, duration};
-use events_terminal::{ConnectionArgs, EncodingParser, FilterArgs, Format};
+use events_terminal::{ConnectionArgs, EncodingParser, FilterArgs, Format, parse_duration};
 
 use crate::bench::Bench;
 use crate::dlq::Dlq;
@@ -92,7 +92,7 @@ pub(crate) struct Publish {
     pub(crate) encoding: Option<Encoding>,
 
     /// How long to try while the broker is away or full
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "30s")]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "30s")]
     pub(crate) timeout: Duration,
 
     #[command(flatten)]

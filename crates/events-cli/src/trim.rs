@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use events_core::{Retention, duration};
-use events_terminal::{ConnectionArgs, Exit, Output, Shutdown};
+use events_core::Retention;
+use events_terminal::{ConnectionArgs, Exit, Output, Shutdown, parse_duration};
 
 use crate::admin::{Stream, ask};
 
@@ -22,7 +22,7 @@ Examples:
 #[command(args_override_self = true, after_help = HELP)]
 pub(crate) struct Trim {
     /// Remove events older than this
-    #[arg(long, value_name = "AGE", value_parser = duration::parse)]
+    #[arg(long, value_name = "AGE", value_parser = parse_duration)]
     max_age: Option<Duration>,
 
     /// Of more events than this, remove the oldest

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use events_core::duration;
-use events_terminal::{Output, Shutdown};
+use events_terminal::{Output, Shutdown, parse_duration};
 
 /// Where the cursor goes and what is deleted before a terminal is drawn anew.
 const DRAW_ANEW: &[u8] = b"\x1b[H\x1b[J";
@@ -15,7 +14,7 @@ const DRAW_ANEW: &[u8] = b"\x1b[H\x1b[J";
 #[derive(Args, Debug)]
 pub(crate) struct WatchArgs {
     /// Look again every so often until asked to end [default when given without a value: 2s]
-    #[arg(long, value_name = "INTERVAL", value_parser = duration::parse, num_args = 0..=1, default_missing_value = "2s")]
+    #[arg(long, value_name = "INTERVAL", value_parser = parse_duration, num_args = 0..=1, default_missing_value = "2s")]
     watch: Option<Duration>,
 }
 

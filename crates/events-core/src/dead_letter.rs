@@ -41,12 +41,11 @@ impl FromStr for DeadLetterReason {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        [Self::Rejected, Self::MaxDeliveries, Self::Undecodable]
-            .into_iter()
-            .find(|reason| reason.as_str() == text)
-            .ok_or_else(|| {
-                Error::new(ErrorKind::InvalidEvent, "read dead letter", format!("unknown reason {text:?}"))
-            })
+        let all = [Self::Rejected, Self::MaxDeliveries, Self::Undecodable];
+        all.into_iter().find(|reason| reason.as_str() == text).ok_or_else(|| {
+            let message = format!("{text:?} is no reason; there are {}, {} and {}", all[0], all[1], all[2]);
+            Error::new(ErrorKind::InvalidEvent, "read dead letter", message)
+        })
     }
 }
 

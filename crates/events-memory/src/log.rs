@@ -123,7 +123,10 @@ impl Log {
             Error::new(
                 ErrorKind::InvalidConfig,
                 "find position",
-                format!("{:?} is no id of this stream", id.as_str()),
+                format!(
+                    "{:?} is neither an id of this stream nor a time such as 2026-02-10T12:00:00Z",
+                    id.as_str()
+                ),
             )
         })
     }

@@ -99,7 +99,9 @@ impl FromStr for EntryId {
             _ => Err(Error::new(
                 ErrorKind::InvalidConfig,
                 "redis stream id",
-                format!("{text:?} is no id of a stream entry"),
+                format!(
+                    "{text:?} is neither an id such as 1770724800000-0 nor a time such as 2026-02-10T12:00:00Z"
+                ),
             )),
         }
     }

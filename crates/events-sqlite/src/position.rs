@@ -29,7 +29,10 @@ pub(crate) fn parse(operation: &'static str, id: &MessageId) -> Result<i64> {
         Error::new(
             ErrorKind::InvalidConfig,
             operation,
-            format!("{:?} is no message id; ids are numbers", id.as_str()),
+            format!(
+                "{:?} is neither an id, which is a number, nor a time such as 2026-02-10T12:00:00Z",
+                id.as_str()
+            ),
         )
     })
 }

@@ -3,6 +3,7 @@
 #![doc = include_str!("../README.md")]
 
 mod connection;
+mod duration;
 mod encoding;
 mod filter;
 
@@ -19,6 +20,7 @@ mod logging;
 mod shutdown;
 
 pub use connection::ConnectionArgs;
+pub use duration::parse_duration;
 pub use encoding::EncodingParser;
 pub use escape::append_json;
 pub use exit::Exit;

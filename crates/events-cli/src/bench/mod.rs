@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use events_core::{Event, duration};
+use events_core::Event;
 use events_factory::{EventsConfig, create_event_admin, create_event_consumer, create_event_publisher};
-use events_terminal::{ConnectionArgs, Exit, Output, Shutdown};
+use events_terminal::{ConnectionArgs, Exit, Output, Shutdown, parse_duration};
 
 use crate::admin::PATIENCE;
 use crate::bench::measure::Measure;
@@ -45,7 +45,7 @@ pub(crate) struct Bench {
     concurrency: NonZeroUsize,
 
     /// Give up after this long
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "5m")]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "5m")]
     timeout: Duration,
 
     /// How the result is printed

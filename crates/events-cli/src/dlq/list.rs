@@ -18,6 +18,9 @@ pub(super) async fn list(stream: &Stream, flags: &Look, shutdown: &mut Shutdown)
     let found = flags.selection.find(stream, flags.limit.unwrap_or(usize::MAX), shutdown).await?;
     let mut out = Vec::new();
     match flags.format {
+        ReportFormat::Table if found.is_empty() && flags.selection.is_narrow() => {
+            out.extend_from_slice(b"no dead letter matches\n");
+        }
         ReportFormat::Table if found.is_empty() => {
             out.extend_from_slice(format!("no dead letters in {}\n", stream.key).as_bytes());
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use events_core::{DeadLetter, DeadLetterReason, Event, MessageId, duration};
-use events_terminal::{Filter, FilterArgs, Shutdown};
+use events_core::{DeadLetter, DeadLetterReason, Event, MessageId};
+use events_terminal::{Filter, FilterArgs, Shutdown, parse_duration};
 use time::OffsetDateTime;
 
 use crate::admin::{Stream, ask};
@@ -22,7 +22,7 @@ pub(crate) struct SelectionArgs {
     ids: Vec<String>,
 
     /// Only those that died for this reason: `rejected`, `max-deliveries` or `undecodable`; may be repeated
-    #[arg(long, value_name = "REASON", help_heading = "Filter")]
+    #[arg(long, value_name = "REASON", value_parser = reason, help_heading = "Filter")]
     reason: Vec<DeadLetterReason>,
 
     /// Only those that failed in this group; may be repeated
@@ -30,11 +30,11 @@ pub(crate) struct SelectionArgs {
     group: Vec<String>,
 
     /// Only those that have been dead for longer, such as `7d`
-    #[arg(long, value_name = "AGE", value_parser = duration::parse, help_heading = "Filter")]
+    #[arg(long, value_name = "AGE", value_parser = parse_duration, help_heading = "Filter")]
     older_than: Option<Duration>,
 
     /// Only those that have been dead for less
-    #[arg(long, value_name = "AGE", value_parser = duration::parse, help_heading = "Filter")]
+    #[arg(long, value_name = "AGE", value_parser = parse_duration, help_heading = "Filter")]
     newer_than: Option<Duration>,
 
     #[command(flatten)]
@@ -83,6 +83,10 @@ impl SelectionArgs {
             && self.newer_than.is_none_or(|bound| age < bound)
             && (self.filter.is_empty() || found.event.as_ref().is_some_and(|event| filter.matches(event)))
     }
+}
+
+fn reason(text: &str) -> Result<DeadLetterReason, String> {
+    text.parse().map_err(|error: events_core::Error| error.message().to_owned())
 }
 
 /// A dead letter, and the event it still is, if it ever was one.

@@ -12,7 +12,7 @@ use crate::report::{self, ReportFormat};
 pub(super) async fn show(stream: &Stream, flags: &Look, shutdown: &mut Shutdown) -> Result<Exit> {
     let found = flags.selection.find(stream, flags.limit.unwrap_or(usize::MAX), shutdown).await?;
     if found.is_empty() {
-        tracing::error!("no dead letter of {} is meant", stream.key);
+        tracing::error!("no dead letter of {} matches", stream.key);
         return Ok(Exit::Failure);
     }
     let mut out = Vec::new();

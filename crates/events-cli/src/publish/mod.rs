@@ -5,6 +5,7 @@ mod input;
 mod parse;
 mod tally;
 
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -65,6 +66,11 @@ async fn publish_lines(
     tally: &mut Tally,
     shutdown: &mut Shutdown,
 ) -> Result<()> {
+    if io::stdin().is_terminal() {
+        tracing::info!(
+            "type events, one JSON object a line; Ctrl-D ends, and --help shows what they look like"
+        );
+    }
     let mut input = Input::standard();
     loop {
         let lines = tokio::select! {

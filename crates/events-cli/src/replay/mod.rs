@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use events_core::StartFrom;
 use events_core::wire::Encoding;
-use events_core::{StartFrom, duration};
 use events_factory::BrokerUrl;
-use events_terminal::{ConnectionArgs, EncodingParser, Exit, FilterArgs, Format, Shutdown};
+use events_terminal::{ConnectionArgs, EncodingParser, Exit, FilterArgs, Format, Shutdown, parse_duration};
 
 use crate::admin::Stream;
 use crate::progress::Progress;
@@ -79,7 +79,7 @@ pub(crate) struct Target {
     to_stream_key: Option<String>,
 
     /// How long to try while the destination is away or full
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "30s")]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "30s")]
     timeout: Duration,
 }
 
