@@ -206,11 +206,17 @@ fn names_of_extensions_are_lower_case_letters_and_digits_and_short() {
         "é",
         "a b",
         "a23456789012345678901",
-        "id",
         "data",
-        "time",
+        "datacontenttype",
+        "dataschema",
+        "id",
+        "source",
         "specversion",
+        "subject",
+        "time",
+        "type",
         "traceparent",
+        "tracestate",
         "schemaversion",
     ] {
         refused(builder().with_extension(bad, "x").build());
@@ -220,6 +226,37 @@ fn names_of_extensions_are_lower_case_letters_and_digits_and_short() {
     let odd = read_with("traceParent", json!("00")).unwrap();
     assert_eq!(odd.extension("traceParent"), Some(&"00".into()));
     refused(Encoding::CloudEvents.encode(&odd).map(|_| odd.clone()));
+}
+
+#[test]
+fn what_was_read_with_a_broken_rule_is_not_written_again() {
+    for (member, bad) in [
+        ("id", "a\nb"),
+        ("source", "two words"),
+        ("source", "\u{fffe}"),
+        ("type", "a.b\t"),
+        ("subject", "a\nb"),
+        ("dataschema", "users/1"),
+        ("datacontenttype", "json"),
+        ("ext", "a\nb"),
+    ] {
+        let mut body = json!({"specversion": "1.0", "id": "1", "source": "/s", "type": "a.b", "data": {}});
+        body[member] = bad.into();
+        let event = read(&body).unwrap();
+        for encoding in Encoding::ALL.into_iter().filter(|encoding| *encoding != Encoding::Adr018) {
+            refused(encoding.encode(&event).map(|_| event.clone()));
+        }
+        // The decision record has no such rules.
+        let raw = RawMessage::from(&Encoding::Adr018.encode(&event).unwrap());
+        assert_eq!(raw.decode(EPOCH).unwrap(), event, "{member}");
+    }
+    for record in [
+        json!({"event_type": "a.b", "source": "", "id": "1"}),
+        json!({"event_type": "", "source": "s", "id": "1"}),
+    ] {
+        let event = read(&record).unwrap();
+        refused(Encoding::CloudEvents.encode(&event).map(|_| event.clone()));
+    }
 }
 
 #[test]
@@ -245,7 +282,7 @@ fn extensions_are_of_the_types_the_specification_has() {
 
 #[test]
 fn texts_have_no_control_characters_and_no_noncharacters() {
-    for bad in ["a\n", "\u{0}", "\u{7f}", "\u{9b}", "\u{fffe}", "\u{fdd0}", "\u{1ffff}"] {
+    for bad in ["a\n", "\u{0}", "\u{7f}", "\u{9b}", "\u{fffe}", "\u{fdd0}", "\u{fdef}", "\u{1ffff}"] {
         refused(builder().with_subject(bad).build());
         refused(builder().with_extension("ext", bad).build());
         let event = builder().with_id(bad).build().unwrap();
@@ -289,6 +326,9 @@ fn data_is_any_json_or_bytes_or_absent_and_never_two_of_them() {
     refused(read(&both));
     both["data"] = Value::Null;
     assert_eq!(read(&both).unwrap().payload_kind(), PayloadKind::Bytes);
+    // What is absent is not written as `null`, which other readers take for a value.
+    let nothing = written(&builder().without_payload().build().unwrap());
+    assert_eq!((nothing.get("data"), nothing.get("data_base64")), (None, None));
 }
 
 #[test]

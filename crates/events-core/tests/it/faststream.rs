@@ -118,7 +118,8 @@ fn data_that_nothing_wraps_is_read_as_faststream_reads_it() {
     assert_eq!(read(cloud.as_bytes()).unwrap().payload(), "\"hello\"");
     let decision_record = r#"{"version":2,"event_type":"a.b","source":"s","payload":{"a":1}}"#;
     assert_eq!(read(decision_record.as_bytes()).unwrap().version(), 2);
-    for bad in ["", "hello", "{}", "[1]", r#"{"data":5}"#, r#"{"data":"{}","headers":[]}"#] {
+    let no_version = r#"{"data":"{\"id\":\"1\",\"source\":\"s\",\"type\":\"a.b\"}"}"#;
+    for bad in ["", "hello", "{}", "[1]", r#"{"data":5}"#, r#"{"data":"{}","headers":[]}"#, no_version] {
         assert_eq!(read(bad.as_bytes()).unwrap_err().kind(), ErrorKind::InvalidEvent, "{bad}");
     }
 }
