@@ -50,7 +50,8 @@ pub(crate) fn man(flags: &Man) -> Result<Exit> {
     print(&page)
 }
 
-fn print(text: &[u8]) -> Result<Exit> {
+/// Prints a text. Whoever reads it may stop reading.
+pub(crate) fn print(text: &[u8]) -> Result<Exit> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Success),

@@ -36,7 +36,7 @@ const FOR_CLI: &[&str] =
 
 /// Whole-system tests see the system from outside.
 const FOR_SYSTEM_TESTS: &[&str] =
-    &["events-core", "events-factory", "events-runtime", "events-testkit", "test-servers"];
+    &["events-core", "events-factory", "events-runtime", "events-schema", "events-testkit", "test-servers"];
 
 /// The table of `cargo xtask bench` is measured through the factory, as a service would.
 const FOR_BENCH: &[&str] = &["events-core", "events-factory", "test-servers"];

@@ -46,6 +46,9 @@ pub struct Worker {
     key_of: Option<KeyOf>,
     make_span: MakeSpan,
     until: Until,
+    /// What its handlers of typed events read.
+    #[cfg(feature = "schema")]
+    pub(super) typed_events: Vec<events_schema::EventDescription>,
 }
 
 impl fmt::Debug for Worker {
@@ -72,6 +75,8 @@ impl Worker {
             key_of: None,
             make_span: Arc::new(default_span),
             until: Until::default(),
+            #[cfg(feature = "schema")]
+            typed_events: Vec::new(),
         })
     }
 
@@ -156,7 +161,7 @@ impl Worker {
     ///
     /// As [`run`](Self::run).
     pub async fn run_until(self, stop: impl Future<Output = ()> + Send) -> Result<WorkerReport> {
-        let Self { consumer, config, router, key_of, make_span, until } = self;
+        let Self { consumer, config, router, key_of, make_span, until, .. } = self;
         let routes = router.into_routes(config.unmatched);
         let method = Method { routes, timeout: config.timeout, make_span };
         let capabilities = consumer.capabilities();

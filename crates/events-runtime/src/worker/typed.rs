@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use events_schema::{Reader, TypedEvent};
+use events_schema::{EventDescription, Reader, TypedEvent};
 use futures_util::future::{Either, ready};
 
 use super::builder::Worker;
@@ -14,15 +14,14 @@ impl Worker {
     ///
     /// An event it refuses, because there is no way from its version or because its payload violates the schema, is
     /// dead-lettered at once, and the reason says what is wrong with it and where.
-    ///
-    /// [`Reader::description`] is what an AsyncAPI document about the service is made of.
-    pub fn on_typed<T, F, Fut, E>(self, reader: Reader<T>, handler: F) -> Self
+    pub fn on_typed<T, F, Fut, E>(mut self, reader: Reader<T>, handler: F) -> Self
     where
         T: TypedEvent,
         F: Fn(Context, T) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Failure> + Send + 'static,
     {
+        self.typed_events.push(reader.description().clone());
         let reader = Arc::new(reader);
         self.on(T::TYPE, move |context: Context| match reader.read(context.event()) {
             Ok(payload) => {
@@ -31,5 +30,11 @@ impl Worker {
             }
             Err(refused) => Either::Right(ready(Err(Failure::permanent(refused)))),
         })
+    }
+
+    /// The events its handlers of typed events read, in the order they were registered: what an AsyncAPI document says
+    /// the service receives.
+    pub fn typed_events(&self) -> &[EventDescription] {
+        &self.typed_events
     }
 }

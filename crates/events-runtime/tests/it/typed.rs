@@ -6,7 +6,7 @@ use events_core::{ConsumerOptions, DeadLetterReason, Event, EventAdmin, EventPub
 use events_memory::MemoryBroker;
 use events_runtime::{Context, Failure, Worker, WorkerConfig};
 use events_schema::schemars::{self, JsonSchema};
-use events_schema::{Reader, TypedEvent};
+use events_schema::{EventDescription, Reader, TypedEvent};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -51,6 +51,7 @@ async fn older_versions_are_handled_and_violations_are_dead_letters_with_their_r
     };
     let consumer = Box::new(broker.consumer("s", ConsumerOptions::new("g")).unwrap());
     let worker = Worker::new(consumer, WorkerConfig::default()).unwrap().on_typed(reader.unwrap(), handler);
+    assert_eq!(worker.typed_events(), [EventDescription::of::<Joined>()]);
     worker.until_drained().run().await.unwrap();
 
     let mut seen = std::mem::take(&mut *seen.lock().unwrap());

@@ -36,3 +36,15 @@ pub struct CatalogEntry {
     /// The event.
     pub event: EventDescription,
 }
+
+impl CatalogEntry {
+    /// The service publishes the event to the channel that is configured where the document is made.
+    pub fn sent(event: &EventDescription) -> Self {
+        Self { action: Action::Send, channel: None, event: event.clone() }
+    }
+
+    /// The service handles the event from the channel that is configured where the document is made.
+    pub fn received(event: &EventDescription) -> Self {
+        Self { action: Action::Receive, channel: None, event: event.clone() }
+    }
+}
