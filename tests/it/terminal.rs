@@ -79,6 +79,12 @@ fn long_work_draws_how_far_it_is_at_a_terminal_and_nowhere_else() {
     let finished = Running::start(verb(&url, &replay)).unwrap().finish().unwrap();
     assert_eq!((finished.errors.as_str(), finished.lines), ("", vec!["published 2000 events".to_owned()]));
 
+    let (_further, to) = sqlite();
+    let (code, screen) =
+        Terminal::start(&verb(&url, &["replay", "--to-url", &to])).unwrap().finish().unwrap();
+    assert!(code == Some(0) && screen.contains("replaying"), "{screen:?}");
+    assert!(screen.ends_with("published 2000 events\r\n"), "{screen:?}");
+
     let bench = ["bench", "--count", "3000", "--batch", "10"];
     let finished = Running::start(verb(&url, &bench)).unwrap().finish().unwrap();
     assert_eq!(finished.errors, "", "nothing is drawn where nobody looks");

@@ -339,14 +339,16 @@ fn a_bench_measures_on_a_stream_of_its_own() {
 
 #[test]
 fn a_backend_without_a_capability_says_so() {
-    for words in [&["replay"][..], &["bench"], &["trim", "--max-events", "1"]] {
-        let mut command = verb("sqs:http://127.0.0.1:9/000000000000/q", words);
-        command
-            .env("AWS_ACCESS_KEY_ID", "x")
-            .env("AWS_SECRET_ACCESS_KEY", "x")
-            .env("AWS_REGION", "us-east-1");
+    let queue = "sqs:http://127.0.0.1:9/000000000000/q";
+    let verbs = [&["replay"][..], &["tail"], &["bench"], &["trim", "--max-events", "1"]];
+    let mut dry = sink(queue, STREAM, GROUP).unwrap();
+    dry.args(["--dry-run", "--drain"]);
+    for mut command in verbs.map(|words| verb(queue, words)).into_iter().chain([dry]) {
+        command.env("AWS_REGION", "us-east-1");
+        let shown = format!("{command:?}");
         let finished = run(command);
-        assert_eq!(finished.status.code(), Some(3), "{words:?}: {}", finished.errors);
+        assert_eq!(finished.status.code(), Some(3), "{shown}: {}", finished.errors);
+        assert!(finished.errors.contains("ERROR"), "{shown} says nothing");
     }
 }
 

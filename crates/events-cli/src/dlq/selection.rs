@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use events_core::{DeadLetter, DeadLetterReason, Event, MessageId};
 use events_terminal::{Filter, FilterArgs, Shutdown, parse_duration};
 use time::OffsetDateTime;
@@ -21,8 +22,8 @@ pub(crate) struct SelectionArgs {
     #[arg(value_name = "ID")]
     ids: Vec<String>,
 
-    /// Only those that died for this reason: `rejected`, `max-deliveries` or `undecodable`; may be repeated
-    #[arg(long, value_name = "REASON", value_parser = reason, help_heading = "Filter")]
+    /// Only those that died for this reason; may be repeated
+    #[arg(long, value_name = "REASON", value_parser = reasons(), help_heading = "Filter")]
     reason: Vec<DeadLetterReason>,
 
     /// Only those that failed in this group; may be repeated
@@ -85,8 +86,10 @@ impl SelectionArgs {
     }
 }
 
-fn reason(text: &str) -> Result<DeadLetterReason, String> {
-    text.parse().map_err(|error: events_core::Error| error.message().to_owned())
+/// Reads a reason, and lets shells complete it.
+fn reasons() -> impl TypedValueParser<Value = DeadLetterReason> {
+    let all = [DeadLetterReason::Rejected, DeadLetterReason::MaxDeliveries, DeadLetterReason::Undecodable];
+    PossibleValuesParser::new(all.map(DeadLetterReason::as_str)).try_map(|text| text.parse())
 }
 
 /// A dead letter, and the event it still is, if it ever was one.
