@@ -11,9 +11,13 @@ use crate::verbs::{json, lines, run, verb};
 
 /// Sends a message that is no event, as a stranger would.
 fn send(queue: &str, body: &str) {
+    ask(queue, &format!("SendMessage&QueueUrl={queue}&MessageBody={}", body.replace(' ', "%20")));
+}
+
+/// Asks the service behind a queue's URL for something.
+fn ask(queue: &str, action: &str) {
     let host = queue.split('/').nth(2).unwrap();
-    let body = body.replace(' ', "%20");
-    let form = format!("Action=SendMessage&Version=2012-11-05&QueueUrl={queue}&MessageBody={body}");
+    let form = format!("Version=2012-11-05&Action={action}");
     let mut stream = TcpStream::connect(host).unwrap();
     write!(
         stream,
@@ -33,6 +37,23 @@ fn drain(url: &str) -> usize {
     let mut command = sink(url, STREAM, GROUP).unwrap();
     command.arg("--drain");
     run(command).success().unwrap().len()
+}
+
+#[test]
+fn a_queue_without_dead_letters_says_so() {
+    let (_emulator, url) = sqs("verbs");
+    let plain = url.replace("/verbs", "/plain");
+    ask(plain.strip_prefix("sqs:").unwrap(), "CreateQueue&QueueName=plain");
+    for words in [
+        &["list"][..],
+        &["show", "--limit", "1"],
+        &["redrive", "--all", "--yes"],
+        &["purge", "--all", "--dry-run"],
+    ] {
+        let finished = run(verb(&plain, &[&["dlq"], words].concat()));
+        assert_eq!(finished.status.code(), Some(3), "{words:?}: {}", finished.errors);
+        assert!(finished.errors.contains("no dead-letter queue"), "{words:?}: {}", finished.errors);
+    }
 }
 
 /// On a queue every verb does what the service can, and says plainly what it cannot.
