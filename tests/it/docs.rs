@@ -71,6 +71,8 @@ fn the_runbook_mends_a_stream_with_a_lag_and_dead_letters() {
     for said in ["redriven 2 dead letters", "published 15 events", "published 2 events"] {
         assert!(lines.iter().any(|line| line == said), "{said} in\n{}", lines.join("\n"));
     }
+    let let_go = |line: &String| line.split_whitespace().eq(["other", "0", "0", "-"]);
+    assert!(lines.iter().any(let_go), "{}", lines.join("\n"));
 }
 
 #[test]
