@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use events_system_tests::{Running, sink};
@@ -192,6 +193,27 @@ fn what_cannot_be_written_to_a_file_is_not_acknowledged() {
     let mut command = sink(redis.url(), STREAM, GROUP).unwrap();
     command.arg("--drain");
     assert_eq!(Running::start(command).unwrap().finish().unwrap().success().unwrap().len(), 5);
+}
+
+#[test]
+fn what_was_written_in_part_does_not_stay() {
+    let redis = redis();
+    publish(redis.url(), 0, 100);
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out");
+    let mut sink = sink(redis.url(), STREAM, GROUP).unwrap();
+    sink.args(["--drain", "--output"]).arg(&out);
+    // A file may have some blocks and no more: what is written then goes in part.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 4; exec \"$@\"", "sh"]);
+    limited.arg(sink.get_program()).args(sink.get_args());
+    let finished = Running::start(limited).unwrap().finish().unwrap();
+    assert_eq!(finished.status.code(), Some(1), "{}", finished.errors);
+    assert!(finished.errors.contains(&format!("cannot write to {}: ", out.display())), "{}", finished.errors);
+    assert_eq!(fs::read_to_string(&out).unwrap(), "", "half a batch would be printed twice");
+    Running::start(sink).unwrap().finish().unwrap().success().unwrap();
+    let lines: Vec<String> = fs::read_to_string(&out).unwrap().lines().map(str::to_owned).collect();
+    assert!(lines.len() == 100 && tally(&lines).len() == 100, "{lines:?}");
 }
 
 #[test]

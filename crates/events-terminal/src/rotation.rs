@@ -108,17 +108,7 @@ impl RotatingFile {
             let mut stamp = Vec::new();
             wire::append_timestamp(&mut stamp, OffsetDateTime::now_utc());
             let stamp = String::from_utf8_lossy(&stamp).replace(':', "");
-            let aside = |number: usize| {
-                let mut name = self.path.clone().into_os_string();
-                name.push(format!(".{stamp}"));
-                if number > 0 {
-                    name.push(format!(".{number}"));
-                }
-                PathBuf::from(name)
-            };
-            // Nothing that was put aside before is overwritten.
-            let free = (0..).map(aside).find(|name| !name.exists());
-            std::fs::rename(&self.path, free.unwrap_or_else(|| aside(0)))?;
+            std::fs::rename(&self.path, free_name(&self.path, &stamp))?;
         }
         self.begin_anew()
     }
@@ -128,6 +118,19 @@ impl RotatingFile {
         self.opened = Instant::now();
         Ok(())
     }
+}
+
+/// A name for what is put aside at this time. Nothing that was put aside before is overwritten.
+fn free_name(path: &Path, stamp: &str) -> PathBuf {
+    let named = |number: usize| {
+        let mut name = path.to_owned().into_os_string();
+        name.push(format!(".{stamp}"));
+        if number > 0 {
+            name.push(format!(".{number}"));
+        }
+        PathBuf::from(name)
+    };
+    (0..).map(named).find(|name| !name.exists()).unwrap_or_else(|| named(0))
 }
 
 /// Opens a file at its end, where a line begins.
@@ -228,6 +231,17 @@ mod tests {
         reopen.ask();
         file.write(b"c\n").unwrap();
         assert_eq!(texts(directory.path()), ["a\nb\n", "c\n"]);
+    }
+
+    #[test]
+    fn nothing_that_was_put_aside_is_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out");
+        for wanted in ["out.now", "out.now.1", "out.now.2"] {
+            let name = free_name(&path, "now");
+            assert_eq!(name, directory.path().join(wanted));
+            std::fs::write(name, "").unwrap();
+        }
     }
 
     #[test]
