@@ -73,6 +73,17 @@ fn lengths_of_our_own_count_bytes_as_faststream_reads_them() {
 }
 
 #[test]
+fn a_length_that_could_be_either_is_read_so_that_headers_end_where_the_data_begin() {
+    let event = Event::builder("a.b", "s").with_header("user", "éa").build().unwrap();
+    let mut body = Encoding::FastStream.encode(&event).unwrap().into_body().unwrap();
+    // As FastStream writes it: two characters, of which the first alone is two bytes and a text as well.
+    let at = body.windows(3).position(|window| window == "éa".as_bytes()).unwrap();
+    assert_eq!(body[at - 2..at], [0, 3]);
+    body[at - 1] = 2;
+    assert_eq!(read(&body).unwrap(), event);
+}
+
+#[test]
 fn headers_out_of_place_cost_no_event() {
     let (mut data, _) = entry("plain");
     // The first header's length reaches into the second, so that neither way of counting fits.
