@@ -149,3 +149,20 @@ impl From<&Encoded<'_>> for RawMessage {
 pub(super) fn insert_lossy(headers: &mut Headers, name: &[u8], value: &[u8]) {
     headers.insert(String::from_utf8_lossy(name), String::from_utf8_lossy(value));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_no_larger_when_written_than_when_read() {
+        let mebibyte = "x".repeat(1024 * 1024);
+        let encoded = |count: usize| {
+            let field = (Cow::Borrowed(""), Cow::Borrowed(mebibyte.as_str()));
+            Encoded::with_fields(Some(Vec::new()), vec![field; count])
+        };
+        let most = limits::MAX_MESSAGE_BYTES / mebibyte.len();
+        encoded(most).check_limits().unwrap();
+        assert_eq!(encoded(most + 1).check_limits().unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+}

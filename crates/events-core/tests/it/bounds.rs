@@ -171,5 +171,7 @@ fn size_count_and_depth_have_limits_with_typed_errors() {
     for (count, outcome) in [(MAX_FIELDS, Ok(())), (MAX_FIELDS + 1, Err(ErrorKind::InvalidEvent))] {
         let members = (0..count).map(|n| format!("\"x{n}\":1")).collect::<Vec<_>>().join(",");
         assert_eq!(kind(body(cloud(&members)).decode(EPOCH)), outcome, "{count} extensions");
+        let envelope = format!(r#"{{"data":{},"headers":{{{members}}}}}"#, json!(cloud("\"data\":1")));
+        assert_eq!(kind(faststream(envelope).decode(EPOCH)), outcome, "{count} headers");
     }
 }

@@ -116,6 +116,8 @@ fn the_older_envelope_is_read_with_headers_of_any_type() {
     )
     .unwrap();
     assert_eq!((event.id(), event.payload()), (Some("1"), "{\"n\": 1}"));
+    let none = read(br#"{"data":"{\"event_type\":\"a.b\",\"source\":\"s\"}","headers":null}"#).unwrap();
+    assert!(none.headers().is_empty());
     let headers: Vec<_> = event.headers().iter().collect();
     assert_eq!(headers, [("correlation_id", "c"), ("deep", "{\"a\":[1]}"), ("n", "5"), ("none", "null")]);
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use super::structured::{is_extension, rfc_3339, take_extension};
-use super::{SCHEMA_VERSION, SPEC_VERSION, TRACE_CONTEXT, is_known_version, media_type, rules};
+use super::{SCHEMA_VERSION, SPEC_VERSION, is_known_version, media_type, rules};
 use crate::attributes::Attributes;
 use crate::event::implied_content_type;
 use crate::payload::Payload;
@@ -88,7 +88,6 @@ pub(in crate::wire) fn decode(
     let (mut id, mut source, mut event_type, mut spec_version) = (None, None, None, None);
     let (mut version, mut timestamp) = (1, published_at);
     let mut attributes = Attributes::default();
-    let mut extensions = Vec::new();
     for (name, value) in fields {
         let name = utf8("name", name)?;
         let text = utf8(name, value)?;
@@ -103,13 +102,8 @@ pub(in crate::wire) fn decode(
             }
             "subject" => attributes.subject = Some(text.into()),
             "dataschema" => attributes.data_schema = Some(text.into()),
-            // Trace context comes last, when it is known which headers there are.
-            _ if TRACE_CONTEXT.contains(&name) => extensions.push((name, text)),
             _ => take_extension(&mut version, &mut headers, &mut attributes, name, text.into()),
         }
-    }
-    for (name, text) in extensions {
-        take_extension(&mut version, &mut headers, &mut attributes, name, text.into());
     }
     let required = |text: Option<&str>, name| match text {
         Some("") => Err(invalid(format!("`ce_{name}` is empty"))),
