@@ -148,6 +148,10 @@ fn what_merely_looks_like_another_encoding_is_not_taken_for_it() {
         assert_eq!(event.event_type(), "a.b", "{body}");
         assert_eq!(event.headers().iter().collect::<Vec<_>>(), beside.map(|name| (name, "x")).as_slice());
     }
+    let mut framed =
+        RawMessage::from(&Encoding::FastStream.encode(&Event::builder("c.d", "s").build().unwrap()).unwrap());
+    framed.fields.extend(RawMessage::from_body(record).fields);
+    assert_eq!((framed.encoding(), framed.decode(EPOCH).unwrap().event_type()), (Encoding::Adr018, "a.b"));
     // Of what is neither, whoever is told what is wrong with it is told so of the default.
     for neither in ["{}", "not json", r#"{"type":"a.b"}"#, "[]", ""] {
         assert_eq!(RawMessage::from_body(neither).encoding(), Encoding::Adr018, "{neither}");

@@ -9,3 +9,4 @@ mod encodings;
 mod faststream;
 mod round_trip;
 mod settling;
+mod trace_context;
