@@ -42,7 +42,7 @@ fn what_deletes_asks_for_the_number_and_takes_no_other() {
     terminal.press("2\r").unwrap();
     let (code, screen) = terminal.finish().unwrap();
     assert_eq!((code, left()), (Some(0), Some(0)), "{screen:?}");
-    assert!(screen.contains("redriven 2 dead letters"), "{screen:?}");
+    assert!(screen.contains("redriving") && screen.contains("redriven 2 dead letters"), "{screen:?}");
 }
 
 #[test]

@@ -27,8 +27,11 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
+        bar.set_message(doing);
+        // Drawn now, and not some time after the work began.
+        bar.tick();
         bar.enable_steady_tick(Duration::from_millis(200));
-        Self { bar: bar.with_message(doing) }
+        Self { bar }
     }
 
     /// So many more are done.

@@ -42,7 +42,8 @@ pub fn init_logging(audience: Audience, format: LogFormat) -> Result<()> {
         None => (EnvFilter::new(DEFAULT_FILTER), Ok(())),
         Some((name, filter)) => match EnvFilter::try_new(filter) {
             Ok(filter) => (filter, Ok(())),
-            Err(error) => (EnvFilter::new(DEFAULT_FILTER), Err(no_filter(name).with_source(error))),
+            // Its own sources say the same again.
+            Err(error) => (EnvFilter::new(DEFAULT_FILTER), Err(no_filter(name, &error.to_string()))),
         },
     };
     let log = tracing_subscriber::fmt()
@@ -57,7 +58,8 @@ pub fn init_logging(audience: Audience, format: LogFormat) -> Result<()> {
     outcome
 }
 
-fn no_filter(variable: &str) -> Error {
-    let message = format!("environment variable {variable}: no filter such as `info` or `debug,fred=warn`");
+fn no_filter(variable: &str, why: &str) -> Error {
+    let message =
+        format!("environment variable {variable}: no filter such as `info` or `debug,fred=warn`: {why}");
     Error::new(ErrorKind::InvalidConfig, "logging", message)
 }

@@ -75,8 +75,9 @@ fn builder(event_type: String, source: String, foreign: bool) -> EventBuilder {
 
 fn time(text: &str) -> Result<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc3339).map_err(|error| {
-        let message = format!("timestamp: {text:?} is no time such as 2026-02-10T12:00:00Z");
-        Error::new(ErrorKind::InvalidEvent, "read event", message).with_source(error)
+        // Its own sources say the same again.
+        let message = format!("timestamp: {text:?} is no time such as 2026-02-10T12:00:00Z: {error}");
+        Error::new(ErrorKind::InvalidEvent, "read event", message)
     })
 }
 
@@ -86,6 +87,13 @@ mod tests {
 
     fn parsed(text: &str) -> Event {
         line(text.as_bytes(), false).unwrap().unwrap()
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_time_is_said_once() {
+        let error = time("2026-13-01T00:00:00Z").expect_err("there are twelve months");
+        assert_eq!(error.message().matches("month was not in range").count(), 1, "{error}");
+        assert!(std::error::Error::source(&error).is_none());
     }
 
     #[test]
