@@ -147,6 +147,19 @@ impl Health {
         self.asked(LOOK, error);
     }
 
+    /// Whoever looks asked only whether the broker is there. That it refused to be looked at stays as it is.
+    pub(crate) fn answered(&self, error: Option<&Error>) {
+        let state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_refused = state
+            .answers
+            .get(LOOK)
+            .is_some_and(|answer| answer.as_ref().is_some_and(|trouble| !trouble.is_transient));
+        drop(state);
+        if !was_refused {
+            self.asked(LOOK, error);
+        }
+    }
+
     fn asked(&self, who: &'static str, error: Option<&Error>) {
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         let trouble = |error: &Error| Trouble { what: chain(error), is_transient: error.is_transient() };
@@ -213,6 +226,17 @@ mod tests {
             health.looked(Ok(None));
             assert_eq!(health.readiness().is_ready(), ready, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn who_may_not_look_is_not_ready_though_the_broker_is_there() {
+        let health = Health::new("s", HealthConfig::default());
+        health.looked(Err(&Error::new(ErrorKind::Unavailable, "XINFO", "away")));
+        health.answered(None);
+        assert!(health.readiness().is_ready());
+        health.looked(Err(&Error::new(ErrorKind::PermissionDenied, "XINFO", "no")));
+        health.answered(None);
+        assert!(!health.readiness().is_ready());
     }
 
     #[test]

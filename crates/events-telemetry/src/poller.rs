@@ -1,15 +1,24 @@
 //! Looks at a stream every so often, for what no single consumer can see.
 
 use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use events_core::{EventAdmin, GroupStatus};
+use events_core::{Error, ErrorKind, EventAdmin, GroupStatus, Result};
 use metrics::gauge;
 use time::OffsetDateTime;
+use tokio::time::{sleep, timeout};
 
 use crate::Health;
 use crate::metric::{DEAD_LETTERS, LAG, OLDEST_PENDING, PENDING};
+
+/// How often the broker is asked whether it is there, between two looks.
+const ASKING: Duration = Duration::from_secs(2);
+
+/// How long an answer may take before the broker counts as away. Clients wait for longer before they give up.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Looks at a stream from outside.
 #[derive(Debug)]
@@ -23,6 +32,8 @@ pub struct Poller {
     forgotten: HashMap<String, (Option<OffsetDateTime>, Instant)>,
     /// The groups that metrics said something of at the last look.
     said: BTreeSet<String>,
+    /// Whether the broker takes the little question that is asked between two looks.
+    can_ask: bool,
 }
 
 impl Poller {
@@ -34,23 +45,51 @@ impl Poller {
         health: Health,
     ) -> Self {
         let (stream, group) = (stream.into(), group.into());
-        Self { admin, stream, group, health, forgotten: HashMap::new(), said: BTreeSet::new() }
+        let (forgotten, said) = (HashMap::new(), BTreeSet::new());
+        Self { admin, stream, group, health, forgotten, said, can_ask: true }
     }
 
-    /// Looks now, and again every so often, for as long as it is awaited.
+    /// Looks now, and again every so often, for as long as it is awaited. In between, the broker is asked every 2 s whether
+    /// it is there, so that a program is not ready within 5 s of losing it, and ready again as soon.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future ends the looking.
     pub async fn run(mut self, every: Duration) {
+        let mut due = Instant::now();
         loop {
-            self.look().await;
-            tokio::time::sleep(every).await;
+            let now = Instant::now();
+            if now >= due {
+                self.look().await;
+                due = now + every;
+            } else if self.can_ask {
+                self.ask().await;
+            }
+            sleep(ASKING.min(due.saturating_duration_since(Instant::now()))).await;
         }
     }
 
+    /// Whether the broker is there. One that refuses the question is, and is not asked it again.
+    async fn ask(&mut self) {
+        match self.answer(self.admin.last_id()).await {
+            Err(error) if !error.is_transient() => self.can_ask = false,
+            answer => self.health.answered(answer.err().as_ref()),
+        }
+    }
+
+    /// Waits for an answer to the end, and tells health when it takes long.
+    async fn answer<T>(&self, question: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let mut question = pin!(question);
+        if let Ok(answer) = timeout(PATIENCE, &mut question).await {
+            return answer;
+        }
+        let silent = format!("no answer within {} s", PATIENCE.as_secs());
+        self.health.answered(Some(&Error::new(ErrorKind::Timeout, "look at the stream", silent)));
+        question.await
+    }
+
     async fn look(&mut self) {
-        match self.admin.state().await {
+        match self.answer(self.admin.state()).await {
             Err(error) => self.health.looked(Err(&error)),
             Ok(mut state) => {
                 state.groups.iter_mut().for_each(|group| self.fill_in(group));
@@ -132,5 +171,37 @@ mod tests {
         assert_eq!(look(None, 0), None);
         assert_eq!(look(None, 5), None, "where nothing is told, nothing is made up");
         assert!(health.readiness().is_ready());
+    }
+
+    /// A broker that has been silent for as long as it is told to be.
+    #[tokio::test(start_paused = true)]
+    async fn a_broker_that_does_not_answer_in_time_is_away_until_it_does() {
+        let health = Health::new("s", crate::HealthConfig::default());
+        let poller = Poller::new(Arc::new(MemoryBroker::default().admin("s")), "s", "g", health.clone());
+        let late = async {
+            sleep(PATIENCE * 2).await;
+            Ok(7)
+        };
+        let (answer, ()) = tokio::join!(poller.answer(late), async {
+            sleep(PATIENCE / 2).await;
+            assert!(!health.readiness().reasons.concat().contains("no answer"));
+            sleep(PATIENCE).await;
+            let wanted = "the broker cannot be asked: look at the stream: no answer within 3 s";
+            assert_eq!(health.readiness().reasons, [wanted]);
+        });
+        assert_eq!(answer.unwrap(), 7, "it is waited for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn between_two_looks_the_broker_is_asked_whether_it_is_there() {
+        let health = Health::new("s", crate::HealthConfig::default());
+        let poller = Poller::new(Arc::new(MemoryBroker::default().admin("s")), "s", "g", health.clone());
+        let polling = tokio::spawn(poller.run(Duration::from_secs(3600)));
+        sleep(ASKING / 2).await;
+        health.consumer_asked(Some(&Error::new(ErrorKind::Unavailable, "XREADGROUP", "away")));
+        assert!(!health.readiness().is_ready());
+        sleep(ASKING).await;
+        assert!(health.readiness().is_ready(), "{:?}", health.readiness());
+        polling.abort();
     }
 }
