@@ -10,7 +10,8 @@ use events_core::Result;
 use events_core::wire::Encoding;
 use events_factory::{ConfigLoader, EventsConfig, Settings};
 use events_terminal::{
-    ConnectionArgs, EncodingParser, FilterArgs, Format, LogFormat, Rotation, parse_duration, parse_size,
+    ConnectionArgs, EncodingParser, FilterArgs, Format, LogFormat, Rotation, parse_count, parse_duration,
+    parse_size,
 };
 
 use crate::listen;
@@ -57,7 +58,7 @@ pub(crate) struct Flags {
     pub(crate) drain: bool,
 
     /// End after this many printed events
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_count::<NonZeroUsize>)]
     pub(crate) limit: Option<NonZeroUsize>,
 
     /// Print the settings and where each comes from, without secrets and without connecting, and end
@@ -123,7 +124,7 @@ pub(crate) struct Consuming {
     from: Option<String>,
 
     /// How many events to take at a time
-    #[arg(long, value_name = "N", default_value = "256")]
+    #[arg(long, value_name = "N", value_parser = parse_count::<NonZeroUsize>, default_value = "256")]
     pub(crate) batch: NonZeroUsize,
 
     /// How long an event stays hidden from the rest of the group, such as `30s` [default: 60s]
@@ -131,7 +132,7 @@ pub(crate) struct Consuming {
     lease: Option<String>,
 
     /// How often an event is tried before it becomes a dead letter [default: 5]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_count::<NonZeroU32>)]
     max_deliveries: Option<NonZeroU32>,
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use events_core::StartFrom;
 use events_core::wire::Encoding;
-use events_terminal::{ConnectionArgs, EncodingParser, FilterArgs, Format, parse_duration};
+use events_terminal::{ConnectionArgs, EncodingParser, FilterArgs, Format, parse_count, parse_duration};
 
 use crate::bench::Bench;
 use crate::dlq::Dlq;
@@ -180,7 +180,7 @@ pub(crate) struct Tail {
     pub(crate) no_follow: bool,
 
     /// End after this many printed events
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_count::<NonZeroUsize>)]
     pub(crate) limit: Option<NonZeroUsize>,
 
     /// Print only events in this encoding, and say which others there are [default: `expected_encoding`, else all]
@@ -221,7 +221,7 @@ pub(crate) struct Ensure {
     pub(crate) lease: Option<String>,
 
     /// How often an event is tried before it becomes a dead letter [default: 5]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_count::<NonZeroU32>)]
     pub(crate) max_deliveries: Option<NonZeroU32>,
 
     #[command(flatten)]

@@ -3,6 +3,7 @@
 #![doc = include_str!("../README.md")]
 
 mod connection;
+mod count;
 mod duration;
 mod encoding;
 mod filter;
@@ -20,6 +21,7 @@ mod logging;
 mod shutdown;
 
 pub use connection::ConnectionArgs;
+pub use count::parse_count;
 pub use duration::parse_duration;
 pub use encoding::EncodingParser;
 pub use escape::append_json;

@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::Args;
 use events_core::Event;
 use events_factory::{EventsConfig, create_event_admin, create_event_consumer, create_event_publisher};
-use events_terminal::{ConnectionArgs, Exit, Output, Shutdown, parse_duration};
+use events_terminal::{ConnectionArgs, Exit, Output, Shutdown, parse_count, parse_duration};
 
 use crate::admin::PATIENCE;
 use crate::bench::measure::Measure;
@@ -29,7 +29,7 @@ acknowledgement is answered. One run is no comparison: repeat it, and run what y
 #[command(args_override_self = true, after_help = HELP)]
 pub(crate) struct Bench {
     /// How many events
-    #[arg(long, value_name = "N", default_value = "10000")]
+    #[arg(long, value_name = "N", value_parser = parse_count::<NonZeroU64>, default_value = "10000")]
     count: NonZeroU64,
 
     /// How many bytes of payload each event has, at least
@@ -37,11 +37,11 @@ pub(crate) struct Bench {
     size: usize,
 
     /// How many events are published, and taken, together
-    #[arg(long, value_name = "N", default_value = "100")]
+    #[arg(long, value_name = "N", value_parser = parse_count::<NonZeroUsize>, default_value = "100")]
     batch: NonZeroUsize,
 
     /// How many batches are on their way at a time
-    #[arg(long, value_name = "N", default_value = "4")]
+    #[arg(long, value_name = "N", value_parser = parse_count::<NonZeroUsize>, default_value = "4")]
     concurrency: NonZeroUsize,
 
     /// Give up after this long

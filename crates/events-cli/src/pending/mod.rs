@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use events_core::{ConsumerStatus, GroupStatus};
-use events_terminal::{Column, ConnectionArgs, Exit, Shutdown, Table};
+use events_terminal::{Column, ConnectionArgs, Exit, Shutdown, Table, parse_count};
 use serde::Serialize;
 
 use crate::admin::{Stream, ask};
@@ -41,7 +41,7 @@ pub(crate) struct Pending {
     events: bool,
 
     /// The most events to show of each group
-    #[arg(long, value_name = "N", default_value = "100", requires = "events")]
+    #[arg(long, value_name = "N", value_parser = parse_count::<NonZeroUsize>, default_value = "100", requires = "events")]
     limit: NonZeroUsize,
 
     /// How it is printed

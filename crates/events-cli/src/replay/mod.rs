@@ -12,7 +12,9 @@ use clap::Args;
 use events_core::StartFrom;
 use events_core::wire::Encoding;
 use events_factory::BrokerUrl;
-use events_terminal::{ConnectionArgs, EncodingParser, Exit, FilterArgs, Format, Shutdown, parse_duration};
+use events_terminal::{
+    ConnectionArgs, EncodingParser, Exit, FilterArgs, Format, Shutdown, parse_count, parse_duration,
+};
 
 use crate::admin::Stream;
 use crate::progress::Progress;
@@ -41,7 +43,7 @@ pub(crate) struct Replay {
     to: Option<StartFrom>,
 
     /// End after this many events
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_count::<NonZeroUsize>)]
     limit: Option<NonZeroUsize>,
 
     /// How events are printed
