@@ -1,7 +1,7 @@
 //! `cargo xtask integration`: unit, documentation, conformance and whole-system tests, with real servers.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::num::NonZeroUsize;
 use std::process::{Command, Stdio};
@@ -48,11 +48,21 @@ const TEST_THREADS: &str = "RUST_TEST_THREADS";
 /// The package whose tests start the programs.
 const SYSTEM_TESTS: &str = "events-system-tests";
 
+/// The packages of the programs.
+const PROGRAMS: [&str; 2] = ["event-log-sink", "events-cli"];
+
 /// Which tests to run; all of them by default.
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
     packages: Vec<OsString>,
     arguments: Vec<OsString>,
+}
+
+impl Selection {
+    /// Whether the tests that start the programs are named. The programs' own tests are run with them.
+    fn needs_programs(&self) -> bool {
+        self.packages.iter().any(|package| package == SYSTEM_TESTS)
+    }
 }
 
 /// Prepares the servers, builds the programs the whole-system tests start, and runs the tests.
@@ -65,6 +75,12 @@ pub(crate) fn run_tests(selection: &Selection) -> Result<()> {
     }
     for package in &selection.packages {
         tests.arg("--package").arg(package);
+    }
+    if selection.needs_programs() {
+        // Beside other packages the tests would have other features than the programs, and half of it were compiled twice.
+        for program in PROGRAMS {
+            tests.arg("--package").arg(program);
+        }
     }
     tests.args(&selection.arguments);
     environment.apply(&mut tests);
@@ -101,8 +117,11 @@ fn build(selection: &Selection) -> Result<()> {
     let mut build = cargo(["build", "--all-features", "--bins", "--lib", "--tests", "--examples"]);
     if selection.packages.is_empty() {
         build.arg("--workspace");
-    } else if selection.packages.iter().any(|package| package == SYSTEM_TESTS) {
-        build.args(["--package", SYSTEM_TESTS, "--package", "event-log-sink", "--package", "events-cli"]);
+    } else if selection.needs_programs() {
+        let packages = selection.packages.iter().map(OsString::as_os_str);
+        for package in packages.chain(PROGRAMS.map(OsStr::new)) {
+            build.arg("--package").arg(package);
+        }
     } else {
         return Ok(());
     }
