@@ -76,7 +76,9 @@ fn every_reference_leads_somewhere() {
     references(&document, &mut found);
     assert!(found.len() > 15, "{found:?}");
     for reference in found {
-        let pointer = reference.strip_prefix('#').unwrap();
+        // The whole document is no schema, though every schema may refer to its own root.
+        let pointer =
+            reference.strip_prefix('#').filter(|pointer| !pointer.is_empty()).expect("a place within");
         assert!(document.pointer(pointer).is_some(), "{reference}");
     }
 }
@@ -92,6 +94,18 @@ fn channels_operations_and_messages_are_those_that_were_named() {
     assert_eq!(addresses, ["qontract/events", "qontract:events"]);
     let message = &document["components"]["messages"]["slack-usergroups.update_users.v3"];
     assert_eq!(message["name"], UsersUpdated::TYPE);
+}
+
+#[test]
+fn names_are_of_the_characters_asyncapi_allows() {
+    let document = document().with_server("main: \"eu\"", "localhost", "redis").to_value();
+    for part in ["/servers", "/channels", "/operations", "/components/messages", "/components/schemas"] {
+        let members = document.pointer(part).unwrap().as_object().unwrap();
+        assert!(!members.is_empty(), "{part}");
+        for name in members.keys() {
+            assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c)), "{part}: {name}");
+        }
+    }
 }
 
 #[test]

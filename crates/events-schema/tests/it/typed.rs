@@ -93,7 +93,7 @@ fn older_versions_are_brought_up_to_date_step_by_step() {
 #[test]
 fn what_cannot_be_read_says_why() {
     let none = Reader::<UsersUpdated>::new().unwrap();
-    let secret = json!({"usergroup": 7, "users": ["hunter2", 1]});
+    let secret = json!({"usergroup": "hunter2, and longer than it may be", "users": ["hunter2", 1]});
     for (result, said) in [
         (none.read(&event(1, json!({}))), "version"),
         (reader().read(&event(1, json!({"group": "g"}))), "it has no user"),
