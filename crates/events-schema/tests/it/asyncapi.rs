@@ -5,7 +5,7 @@ use events_schema::schemars::{self, JsonSchema};
 use events_schema::{EventDescription, TypedEvent};
 use saphyr_parser::{Event as Token, Parser, ScalarStyle};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::typed::UsersUpdated;
 
@@ -20,7 +20,19 @@ struct Tree {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind")]
 enum Kind {
-    Yes { on: bool, weight: f64 },
+    Yes {
+        on: bool,
+        weight: f64,
+        // Names YAML would take for something else.
+        #[serde(rename = "null")]
+        null: bool,
+        #[serde(rename = "true")]
+        truth: bool,
+        #[serde(rename = "1.5")]
+        number: bool,
+        #[serde(rename = "a: b #c")]
+        odd: bool,
+    },
     No(Box<Inner>),
 }
 
@@ -94,6 +106,21 @@ fn channels_operations_and_messages_are_those_that_were_named() {
     assert_eq!(addresses, ["qontract/events", "qontract:events"]);
     let message = &document["components"]["messages"]["slack-usergroups.update_users.v3"];
     assert_eq!(message["name"], UsersUpdated::TYPE);
+    for operation in document["operations"].as_object().unwrap().values() {
+        let message = operation["messages"][0]["$ref"].as_str().unwrap();
+        assert!(message.starts_with("#/channels/"), "a message of its channel: {message}");
+    }
+}
+
+#[test]
+fn what_is_said_of_application_servers_and_events_is_in_the_document() {
+    let document = document().to_value();
+    assert_eq!(document["info"]["description"], "Says what it did: \"everything\"\n- and more");
+    assert_eq!(document["servers"]["main"], json!({"host": "localhost:6379", "protocol": "redis"}));
+    let tree = &document["components"]["messages"]["forest.grow.v1"];
+    assert_eq!(tree["description"], "A tree, whose schema refers to itself and to another.");
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    assert!(schemas.values().all(|schema| schema.get("$schema").is_none()), "the document has one dialect");
 }
 
 #[test]
@@ -127,6 +154,13 @@ fn a_description_survives_being_stored() {
     assert_eq!(read, entry);
     let document = Document::new("t", "1").with_entry(&read, "s").to_value();
     assert_eq!(document["channels"]["s"]["address"], "s");
+    let elsewhere = CatalogEntry { channel: Some("t".to_owned()), ..CatalogEntry::sent(&entry.event) };
+    let document = Document::new("t", "1").with_entry(&elsewhere, "s").to_value();
+    assert_eq!(document["channels"]["t"]["address"], "t");
+    let misspelled = stored.replace("\"action\"", "\"acton\"");
+    assert!(serde_json::from_str::<CatalogEntry>(&misspelled).is_err());
+    let more = stored.replacen('{', "{\"chanel\":\"t\",", 1);
+    assert!(serde_json::from_str::<CatalogEntry>(&more).is_err(), "an unknown key is a typo");
 }
 
 /// YAML as a parser that knows nothing of this crate reads it, with plain scalars in the types of YAML's core schema.
