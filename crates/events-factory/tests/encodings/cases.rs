@@ -128,7 +128,9 @@ fn payloads() -> Vec<Case> {
             .refused_by_queues(&[CloudEventsBinary]),
         Case::no_object("nothing", EventBuilder::without_payload).refused_by_queues(&[CloudEventsBinary]),
         Case::no_object("bytes that are text", |event| event.with_payload_bytes("plain")),
-        Case::no_object("bytes that are no text", |event| event.with_payload_bytes([0, 255, 10]))
+        Case::no_object("bytes that are no text", |event| event.with_payload_bytes([255, 254, 10]))
+            .refused_by_queues(&[CloudEventsBinary]),
+        Case::no_object("a character queues refuse", |event| event.with_payload_bytes([0]))
             .refused_by_queues(&[CloudEventsBinary]),
         Case::no_object("no bytes", |event| event.with_payload_bytes(""))
             .refused_by_queues(&[CloudEventsBinary]),
