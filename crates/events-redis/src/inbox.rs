@@ -145,6 +145,11 @@ impl Inbox {
         !self.state().ready.is_empty()
     }
 
+    /// How many events lie ready.
+    pub(crate) fn lies_ready(&self) -> usize {
+        self.state().ready.len()
+    }
+
     pub(crate) fn want(&self) -> Want {
         let state = self.state();
         match state.demand {

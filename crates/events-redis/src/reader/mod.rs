@@ -25,10 +25,12 @@ use crate::entry_id::EntryId;
 use crate::inbox::{Demand, Inbox, Want};
 use crate::membership::Membership;
 use backoff::Backoff;
+use read::SentRead;
 use takeover::{Recovery, Scan};
 
 /// From how many events in one read on the next batch is fetched before it is asked for, if the last one came full:
-/// then there is a backlog, and fetching ahead overlaps with handling. A smaller batch would only be kept from others.
+/// then there is a backlog, and fetching ahead overlaps with decoding and handling. A smaller batch would only be kept from
+/// others.
 const READ_AHEAD_FROM: usize = 64;
 
 /// The longest time between two looks for expired leases while somebody waits.
@@ -62,6 +64,8 @@ pub(crate) struct Reader {
     read_to_end: Option<Instant>,
     /// Whether to fetch events before they are asked for: as many as were asked for last.
     ahead: bool,
+    /// A read that was sent before anybody asked for it.
+    on_its_way: Option<SentRead>,
     /// Not before then are leases looked after again, after that failed.
     upkeep_after: Instant,
 }
@@ -109,6 +113,7 @@ impl Reader {
             scan: Scan::new(interval),
             read_to_end: None,
             ahead: false,
+            on_its_way: None,
             upkeep_after: Instant::now(),
         }
     }
@@ -127,6 +132,11 @@ impl Reader {
                 Err(error) => self.trouble(error, &mut backoff).await,
             }
         }
+        if let Some(read) = self.on_its_way.take()
+            && let Err(error) = self.finish(read, None).await
+        {
+            debug!(%error, "what a read may have fetched comes back when leases end");
+        }
         self.leave().await
     }
 
@@ -134,10 +144,14 @@ impl Reader {
         if self.upkeep_is_due() {
             self.upkeep().await;
         }
+        if let Some(read) = self.on_its_way.take() {
+            self.finish(read, None).await?;
+            return Ok(Contact::Answered);
+        }
         match self.inbox.want() {
             Want::Events(demand) => self.serve(&demand).await?,
             Want::Fresh => self.refresh().await?,
-            Want::Nothing if self.is_ahead_worth_it() => {
+            Want::Nothing if self.is_ahead_worth_it(0) => {
                 self.ahead = false;
                 self.read(self.inbox.asked(), None, None).await?;
             }
@@ -186,11 +200,22 @@ impl Reader {
         self.read(demand.max, Some(left.min(self.block)), Some(demand)).await
     }
 
-    fn is_ahead_worth_it(&self) -> bool {
+    /// Whether to read before anybody asks, with so many at hand that `receive` does not find yet: one batch lies ready while
+    /// the next is fetched, so that the server, decoding and whoever receives never wait for each other. What was given back and what others left behind must not wait for the end of a
+    /// backlog: when it is time to look for that, the next read is one that was asked for.
+    fn is_ahead_worth_it(&self, arrived: usize) -> bool {
+        let asked = self.inbox.asked();
         self.ahead
             && self.joined == Joined::Yes
-            && !self.inbox.has_ready()
-            && self.inbox.asked() >= READ_AHEAD_FROM
+            && asked >= READ_AHEAD_FROM
+            && self.inbox.lies_ready() + arrived <= asked
+            && !self.inbox.is_closed()
+            && !self.is_looking_due()
+    }
+
+    /// Whether it is time to look for entries that the group has given out before.
+    fn is_looking_due(&self) -> bool {
+        self.scan.is_due() || self.agenda.next_retry().is_some_and(|at| at <= Instant::now())
     }
 
     /// Waits until there is something to do.

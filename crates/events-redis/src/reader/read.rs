@@ -1,7 +1,12 @@
 //! Reading new entries, without ever letting go of a read that was sent.
 
+use std::fmt;
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::warn;
 
@@ -17,6 +22,30 @@ const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
 /// then after twice the time.
 const UNBLOCK_AGAIN: Duration = Duration::from_millis(5);
 
+/// A read that was sent, or is with the first look at its answer; it must be awaited to its end.
+pub(super) struct SentRead {
+    count: usize,
+    block: Option<Duration>,
+    since: Instant,
+    /// Never locked: a future cannot be shared between threads, and what holds it must be.
+    answer: Mutex<Answer>,
+}
+
+type Answer = Pin<Box<dyn Future<Output = Result<Vec<(Entry, u32)>, CommandError>> + Send>>;
+
+impl SentRead {
+    fn answer(&mut self) -> &mut Answer {
+        self.answer.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for SentRead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { count, block, since, .. } = self;
+        f.debug_struct("SentRead").field("count", count).field("block", block).field("since", since).finish()
+    }
+}
+
 impl Reader {
     /// Reads up to `count` entries, new ones and where the server can do that expired ones, waiting up to `block` for the
     /// first, and hands them over.
@@ -26,10 +55,25 @@ impl Reader {
         block: Option<Duration>,
         demand: Option<&Demand>,
     ) -> Result<(), CommandError> {
-        let sent = Instant::now();
-        let read = self.read_entries(count, block, demand).await;
+        let read = self.send(count, block);
+        self.finish(read, demand).await
+    }
+
+    /// A read, to be sent when its answer is first asked for.
+    fn send(&self, count: usize, block: Option<Duration>) -> SentRead {
+        let answer = Box::pin(self.reads.read_group(&self.member, count, block));
+        SentRead { count, block, since: Instant::now(), answer: Mutex::new(answer) }
+    }
+
+    /// Awaits a read to its end and hands over what came.
+    pub(super) async fn finish(
+        &mut self,
+        mut read: SentRead,
+        demand: Option<&Demand>,
+    ) -> Result<(), CommandError> {
+        let answer = self.await_answer(&mut read, demand).await;
         self.commands.set_reads_claim(self.reads.claims());
-        let entries = match read {
+        let entries = match answer {
             Ok(entries) => entries,
             // Somebody else's CLIENT UNBLOCK: nothing came.
             Err(error) if error.code() == Code::Unblocked => Vec::new(),
@@ -42,23 +86,35 @@ impl Reader {
             }
         };
         if entries.is_empty() {
-            self.read_to_end = Some(sent);
+            self.read_to_end = Some(read.since);
             return Ok(());
         }
-        self.ahead = entries.len() == count && count >= READ_AHEAD_FROM;
-        self.hand_over(entries, sent).await;
+        self.ahead = entries.len() == read.count && read.count >= READ_AHEAD_FROM;
+        if self.is_ahead_worth_it(entries.len()) {
+            self.ahead = false;
+            self.send_ahead();
+        }
+        self.hand_over(entries, read.since).await;
         Ok(())
     }
 
-    async fn read_entries(
+    /// Sends the next read, so that the server works on it while what came is decoded.
+    fn send_ahead(&mut self) {
+        let mut read = self.send(self.inbox.asked(), None);
+        // Looked at once, it is on its way; whether it has ended already is seen when it is awaited.
+        if let Some(answer) = read.answer().now_or_never() {
+            *read.answer() = Box::pin(ready(answer));
+        }
+        self.on_its_way = Some(read);
+    }
+
+    async fn await_answer(
         &mut self,
-        count: usize,
-        block: Option<Duration>,
+        read: &mut SentRead,
         demand: Option<&Demand>,
     ) -> Result<Vec<(Entry, u32)>, CommandError> {
-        let patience = block.unwrap_or_default() + self.overdue;
+        let patience = read.block.unwrap_or_default() + self.overdue;
         let mut overdue_at = Instant::now() + patience;
-        let mut read = Box::pin(self.reads.read_group(&self.member, count, block));
         let mut failed = None;
         let mut stopped = false;
         let mut unblock = None;
@@ -66,7 +122,7 @@ impl Reader {
             let next = self.next_deed(demand);
             tokio::select! {
                 biased;
-                answer = &mut read => return failed.map_or(answer, Err),
+                answer = read.answer() => return failed.map_or(answer, Err),
                 () = sleep_until(overdue_at) => {
                     if self.inbox.is_closed() {
                         return Err(CommandError::unreadable("XREADGROUP", self.commands.stream_key()));
@@ -89,7 +145,7 @@ impl Reader {
             let closed = self.inbox.is_closed();
             if !stopped && (failed.is_some() || !wanted || closed) {
                 stopped = true;
-                if block.is_some() {
+                if read.block.is_some() {
                     unblock = self.unblock(None).await;
                 }
                 if closed {

@@ -74,14 +74,14 @@ async fn a_released_event_is_at_its_first_attempt_again() {
     }
 }
 
-/// A consumer that has fetched events 64 to 128 ahead, and the first 64.
+/// A consumer that has fetched events 64 to 192 ahead, and the first 64.
 async fn with_events_fetched_ahead(
     server: &test_servers::RedisServer,
 ) -> (RedisConsumer, Vec<events_core::Delivery>) {
     publish(&publisher(server).await, 0..200).await;
     let mut consumer = consumer(server).await;
     let first = receive_at_once(&mut consumer, 64).await;
-    eventually("the next batch is fetched ahead", || pending(server) == 128).await;
+    eventually("the next two batches are fetched ahead", || pending(server) == 192).await;
     (consumer, first)
 }
 
@@ -91,13 +91,13 @@ async fn what_was_fetched_ahead_is_kept_for_as_long_as_it_takes() {
     let (mut one, first) = with_events_fetched_ahead(&server).await;
     events_core::ack_all(first).await.into_result().unwrap();
     let mut other = consumer(&server).await;
-    let rest = receive(&mut other, 72).await;
-    assert!(rest.iter().map(number).eq(128..200));
+    let rest = receive(&mut other, 8).await;
+    assert!(rest.iter().map(number).eq(192..200));
     events_core::ack_all(rest).await.into_result().unwrap();
     assert!(other.receive(BATCH, LEASE * 3).await.unwrap().is_empty());
-    let ahead = one.receive(BATCH, LEASE).await.unwrap();
+    let ahead = receive_at_once(&mut one, 128).await;
     assert!(
-        ahead.iter().map(|delivery| (number(delivery), delivery.attempt())).eq((64..128).map(|n| (n, 1)))
+        ahead.iter().map(|delivery| (number(delivery), delivery.attempt())).eq((64..192).map(|n| (n, 1)))
     );
     // Its lease begins now, not when it was fetched.
     assert!(other.receive(BATCH, LEASE * 3 / 4).await.unwrap().is_empty());
@@ -108,16 +108,18 @@ async fn what_was_fetched_ahead_is_kept_for_as_long_as_it_takes() {
 async fn thousands_that_were_fetched_ahead_are_kept() {
     const MOST: usize = 4_096;
     let server = server();
-    publish(&publisher(&server).await, 0..2 * MOST as u64).await;
+    publish(&publisher(&server).await, 0..3 * MOST as u64).await;
     let (mut one, mut other) = (consumer(&server).await, consumer(&server).await);
     let first = receive_at_once(&mut one, MOST).await;
-    eventually("as many are fetched ahead", || pending(&server) == 2 * MOST as i64).await;
+    eventually("twice as many are fetched ahead", || pending(&server) == 3 * MOST as i64).await;
     events_core::ack_all(first).await.into_result().unwrap();
     assert!(other.receive(BATCH, LEASE * 4).await.unwrap().is_empty());
-    let ahead = receive_at_once(&mut one, MOST).await;
-    let seen = ahead.iter().map(|delivery| (number(delivery), delivery.attempt()));
-    assert!(seen.eq((MOST as u64..2 * MOST as u64).map(|n| (n, 1))));
-    events_core::ack_all(ahead).await.into_result().unwrap();
+    for batch in [1, 2] {
+        let ahead = receive_at_once(&mut one, MOST).await;
+        let seen = ahead.iter().map(|delivery| (number(delivery), delivery.attempt()));
+        assert!(seen.eq((batch * MOST as u64..(batch + 1) * MOST as u64).map(|n| (n, 1))));
+        events_core::ack_all(ahead).await.into_result().unwrap();
+    }
     assert_eq!(pending(&server), 0);
 }
 
@@ -127,6 +129,31 @@ async fn receive_at_once(consumer: &mut RedisConsumer, count: usize) -> Vec<even
     let deliveries = consumer.receive(max, DEADLINE).await.expect("events");
     assert_eq!(deliveries.len(), count);
     deliveries
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_left_behind_is_found_while_a_backlog_lasts() {
+    let server = server();
+    let publisher = publisher(&server).await;
+    publish(&publisher, 0..10).await;
+    let mut gone = consumer(&server).await;
+    let left_behind = receive(&mut gone, 10).await;
+    publish(&publisher, 10..1_000).await;
+    let mut one = consumer(&server).await;
+    // More is published than is received, so that reading ahead has always something to find.
+    let (mut next, mut again) = (1_000, 0);
+    let started = Instant::now();
+    while again < 10 {
+        assert!(started.elapsed() < DEADLINE, "{again} of 10 were found, {next} published");
+        publish(&publisher, next..next + 200).await;
+        next += 200;
+        let deliveries = one.receive(BATCH, DEADLINE).await.unwrap();
+        again += deliveries.iter().filter(|delivery| delivery.attempt() > 1).count();
+        events_core::ack_all(deliveries).await.into_result().unwrap();
+        // As slow as a handler may be.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    drop(left_behind);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,9 +169,9 @@ async fn what_was_fetched_ahead_outlives_its_group() {
         }
         // Long enough for the leases to be looked after, which finds that they are gone.
         tokio::time::sleep(LEASE).await;
-        let again = receive(&mut one, 64).await;
+        let again = receive(&mut one, 128).await;
         let seen: Vec<_> = again.iter().map(|delivery| (number(delivery), delivery.attempt())).collect();
-        assert_eq!(seen[..64], (64..128).map(|n| (n, 1)).collect::<Vec<_>>());
+        assert_eq!(seen[..128], (64..192).map(|n| (n, 1)).collect::<Vec<_>>());
         events_core::ack_all(again).await.into_result().unwrap();
     }
 }
