@@ -4,12 +4,16 @@ use std::error::Error as _;
 
 use events_core::{DeadLetterReason, Error, wire};
 use time::OffsetDateTime;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::Reader;
 use crate::client::{Burial, Entry, Held};
 use crate::inbox::Ready;
+
+/// After how many events others have a turn: whoever acknowledges waits for a processor as well.
+const DECODED_AT_ONCE: usize = 64;
 
 impl Reader {
     /// Decodes entries, each with the number of its delivery, and puts them where `receive` finds them.
@@ -20,7 +24,10 @@ impl Reader {
         self.position = self.position.max(newest);
         let mut ready = Vec::with_capacity(entries.len());
         let mut burials = Vec::new();
-        for (entry, attempt) in entries {
+        for (at, (entry, attempt)) in entries.into_iter().enumerate() {
+            if at % DECODED_AT_ONCE == DECODED_AT_ONCE - 1 {
+                yield_now().await;
+            }
             match self.decode(entry, attempt, leased) {
                 Ok(event) => ready.push(event),
                 Err(burial) => burials.push(burial),

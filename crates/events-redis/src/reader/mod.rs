@@ -33,6 +33,10 @@ use takeover::{Recovery, Scan};
 /// others.
 const READ_AHEAD_FROM: usize = 64;
 
+/// How many times what was asked for last is fetched ahead at most: with one batch ready and one on its way, the server,
+/// decoding and whoever receives do not wait for each other.
+const BATCHES_AHEAD: usize = 2;
+
 /// The longest time between two looks for expired leases while somebody waits.
 const LONGEST_SCAN_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -153,7 +157,7 @@ impl Reader {
             Want::Fresh => self.refresh().await?,
             Want::Nothing if self.is_ahead_worth_it(0) => {
                 self.ahead = false;
-                self.read(self.inbox.asked(), None, None).await?;
+                self.read(self.ahead_at_once(), None, None).await?;
             }
             Want::Nothing => {
                 self.rest().await;
@@ -200,17 +204,22 @@ impl Reader {
         self.read(demand.max, Some(left.min(self.block)), Some(demand)).await
     }
 
-    /// Whether to read before anybody asks, with so many at hand that `receive` does not find yet: one batch lies ready while
-    /// the next is fetched, so that the server, decoding and whoever receives never wait for each other. What was given back and what others left behind must not wait for the end of a
+    /// Whether to read before anybody asks, with so many at hand that `receive` does not find yet. What was given back and what others left behind must not wait for the end of a
     /// backlog: when it is time to look for that, the next read is one that was asked for.
     fn is_ahead_worth_it(&self, arrived: usize) -> bool {
         let asked = self.inbox.asked();
         self.ahead
             && self.joined == Joined::Yes
             && asked >= READ_AHEAD_FROM
-            && self.inbox.lies_ready() + arrived <= asked
+            && self.inbox.lies_ready() + arrived + self.ahead_at_once() <= BATCHES_AHEAD * asked
             && !self.inbox.is_closed()
             && !self.is_looking_due()
+    }
+
+    /// How many events one read fetches ahead: half of what was asked for, so that the server has the next to do before
+    /// whoever receives has taken the last.
+    fn ahead_at_once(&self) -> usize {
+        (self.inbox.asked() / 2).max(READ_AHEAD_FROM)
     }
 
     /// Whether it is time to look for entries that the group has given out before.

@@ -100,7 +100,7 @@ impl Reader {
 
     /// Sends the next read, so that the server works on it while what came is decoded.
     fn send_ahead(&mut self) {
-        let mut read = self.send(self.inbox.asked(), None);
+        let mut read = self.send(self.ahead_at_once(), None);
         // Looked at once, it is on its way; whether it has ended already is seen when it is awaited.
         if let Some(answer) = read.answer().now_or_never() {
             *read.answer() = Box::pin(ready(answer));
