@@ -11,6 +11,8 @@
 mod dead_letter;
 #[path = "../../crates/events-redis/src/entry_id.rs"]
 mod entry_id;
+#[path = "../../crates/events-redis/src/client/part.rs"]
+mod part;
 #[path = "../../crates/events-redis/src/client/reply.rs"]
 mod reply;
 

@@ -15,6 +15,7 @@ mod features;
 mod idempotency;
 mod line;
 mod notes;
+mod part;
 mod read_connection;
 mod scripts;
 mod seen;

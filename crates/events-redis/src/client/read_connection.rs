@@ -7,8 +7,7 @@ use std::time::Duration;
 use fred::clients::{Client, WithOptions};
 use fred::interfaces::{ClientInterface, ClientLike, StreamsInterface};
 use fred::types::config::Options;
-use fred::types::streams::XID;
-use fred::types::{ClientUnblockFlag, CustomCommand, Value};
+use fred::types::{ClientUnblockFlag, CustomCommand, Resp3Frame, Value};
 use tracing::debug;
 
 use super::features::Claiming;
@@ -49,34 +48,36 @@ impl ReadConnection {
         let (client, key, claiming) = (self.client(), self.key.clone(), Arc::clone(&self.claiming));
         let (group, consumer, lease) = (member.group.clone(), member.consumer.clone(), member.lease_ms());
         async move {
-            let failed = |error| CommandError::new("XREADGROUP", &key, error);
-            let connection = claiming.connection();
-            if claiming.is_worth_trying(connection) {
+            let read = async |claim: Option<u64>| {
                 let command = CustomCommand::new_static("XREADGROUP", key.as_str(), block.is_some());
                 let mut arguments = vec!["GROUP".to_owned(), group.clone(), consumer.clone()];
                 arguments.extend(["COUNT".to_owned(), count.to_string()]);
-                if let Some(block) = block {
-                    arguments.extend(["BLOCK".to_owned(), at_least_one(block).to_string()]);
-                }
-                arguments.extend(["CLAIM".to_owned(), lease.to_string(), "STREAMS".to_owned()]);
-                arguments.extend([key.clone(), ">".to_owned()]);
-                match client.custom::<Value, _>(command, arguments).await.map_err(failed) {
+                let block = block.map(at_least_one).map(|block| ["BLOCK".to_owned(), block.to_string()]);
+                arguments.extend(block.into_iter().flatten());
+                let claim = claim.map(|lease| ["CLAIM".to_owned(), lease.to_string()]);
+                arguments.extend(claim.into_iter().flatten());
+                arguments.extend(["STREAMS".to_owned(), key.clone(), ">".to_owned()]);
+                let frame = client.custom_raw(command, arguments).await.and_then(unless_error);
+                frame.map_err(|error| CommandError::new("XREADGROUP", &key, error))
+            };
+            let connection = claiming.connection();
+            let frame = if claiming.is_worth_trying(connection) {
+                match read(Some(lease)).await {
                     // Refused before anything was done.
-                    Err(error) if error.code() == Code::UnknownOption => claiming.learn(connection, false),
-                    Err(error) => return Err(error),
-                    Ok(value) => {
+                    Err(error) if error.code() == Code::UnknownOption => {
+                        claiming.learn(connection, false);
+                        read(None).await?
+                    }
+                    frame => {
+                        let frame = frame?;
                         claiming.learn(connection, true);
-                        let read = reply::deliveries(value);
-                        return read.ok_or_else(|| CommandError::unreadable("XREADGROUP", &key));
+                        frame
                     }
                 }
-            }
-            let block = block.map(at_least_one);
-            let (count, new) = (Some(count as u64), XID::NewInGroup);
-            let value: Result<Value, _> =
-                client.xreadgroup(group, consumer, count, block, false, key.as_str(), new).await;
-            reply::deliveries(value.map_err(failed)?)
-                .ok_or_else(|| CommandError::unreadable("XREADGROUP", &key))
+            } else {
+                read(None).await?
+            };
+            reply::deliveries(frame).ok_or_else(|| CommandError::unreadable("XREADGROUP", &key))
         }
     }
 
@@ -125,6 +126,16 @@ impl ReadConnection {
         // Neither replayed after a lost connection, which could take entries nobody waits for, nor queued without one.
         let once = Options { max_attempts: Some(1), fail_fast: true, ..Options::default() };
         self.link.client().with_options(&once)
+    }
+}
+
+/// An answer that is no error; a raw one may be either.
+fn unless_error(frame: Resp3Frame) -> Result<Resp3Frame, fred::error::Error> {
+    match frame {
+        error @ (Resp3Frame::SimpleError { .. } | Resp3Frame::BlobError { .. }) => {
+            Value::try_from(error).map(|_| Resp3Frame::Null)
+        }
+        frame => Ok(frame),
     }
 }
 

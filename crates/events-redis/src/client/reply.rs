@@ -7,6 +7,7 @@ use bytes::Bytes;
 use events_core::MessageId;
 use fred::types::Value;
 
+use super::part::Part;
 use crate::entry_id::EntryId;
 
 /// One entry of a stream: names and values as they lie at the server.
@@ -71,18 +72,22 @@ pub(super) fn entries(value: Value) -> Option<(Vec<Entry>, usize)> {
 
 /// One entry; `Some(None)` when it is gone.
 fn entry(value: Value) -> Option<Option<Entry>> {
-    let Value::Array(parts) = value else { return value.is_null().then_some(None) };
+    if value.is_null() { Some(None) } else { entry_of(array(value)?) }
+}
+
+/// As [`entry`], of its parts: the id, the fields, and what is told besides.
+fn entry_of<P: Part>(parts: Vec<P>) -> Option<Option<Entry>> {
     let mut parts = parts.into_iter();
-    let id = id(&parts.next()?)?;
+    let id = std::str::from_utf8(&parts.next()?.into_bytes()?).ok()?.parse().ok()?;
     let fields = parts.next()?;
     if fields.is_null() {
         return Some(None);
     }
-    let fields = array(fields)?;
+    let fields = fields.into_list()?;
     let mut pairs = Vec::with_capacity(fields.len() / 2);
     let mut fields = fields.into_iter();
     while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-        pairs.push((bytes(name)?, bytes(value)?));
+        pairs.push((name.into_bytes()?, value.into_bytes()?));
     }
     Some(Some(Entry { id, fields: pairs }))
 }
@@ -94,31 +99,33 @@ pub(super) fn read(value: Value) -> Option<Vec<Entry>> {
 
 /// As [`read`], each with the number of its delivery. An entry that was delivered before comes with the number of
 /// milliseconds since then and of the deliveries before this one.
-pub(super) fn deliveries(value: Value) -> Option<Vec<(Entry, u32)>> {
-    let mut deliveries = Vec::new();
-    for item in array(only_stream(value)?)? {
-        let before = match &item {
-            Value::Array(parts) => parts.get(3).map_or(Some(0), Value::as_u64)?,
-            _ => 0,
-        };
+pub(super) fn deliveries(value: impl Part) -> Option<Vec<(Entry, u32)>> {
+    let items = of_only_stream(value)?;
+    let mut deliveries = Vec::with_capacity(items.len());
+    for item in items {
+        if item.is_null() {
+            continue;
+        }
+        let parts = item.into_list()?;
+        let before = parts.get(3).map_or(Some(0), Part::number)?;
         let attempt = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
-        deliveries.extend(entry(item)?.map(|entry| (entry, attempt)));
+        deliveries.extend(entry_of(parts)?.map(|entry| (entry, attempt)));
     }
     Some(deliveries)
 }
 
-/// What a read says of the one stream it was for; nil when nothing came.
-fn only_stream(value: Value) -> Option<Value> {
-    let first = match value {
-        Value::Null => return Some(Value::Null),
-        Value::Map(map) => map.inner().into_values().next(),
-        value => match array(value)?.into_iter().next() {
-            // RESP2: an array of pairs. RESP3 may arrive flattened: name, entries.
-            Some(Value::Array(pair)) => pair.into_iter().nth(1),
-            other => other,
+/// What a read says of the one stream it was for; nothing when nothing came.
+fn of_only_stream<P: Part>(value: P) -> Option<Vec<P>> {
+    let list = match value.into_values() {
+        // RESP3: a map of names and entries.
+        Ok(values) => values.into_iter().next(),
+        // RESP2: an array of pairs of the same.
+        Err(value) => match value.into_list()?.into_iter().next() {
+            Some(pair) => pair.into_list()?.into_iter().nth(1),
+            None => None,
         },
     };
-    Some(first.unwrap_or(Value::Null))
+    list.map_or(Some(Vec::new()), P::into_list)
 }
 
 pub(super) fn claimed(value: Value) -> Option<Claimed> {
@@ -201,17 +208,10 @@ fn array(value: Value) -> Option<Vec<Value>> {
     }
 }
 
-fn bytes(value: Value) -> Option<Bytes> {
-    match value {
-        Value::String(text) => Some(text.into_inner()),
-        Value::Bytes(bytes) => Some(bytes),
-        // What looks like a number to the client was bytes on the wire.
-        value => value.as_string().map(Bytes::from),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use fred::types::Resp3Frame;
+
     use super::*;
 
     fn list(items: impl IntoIterator<Item = Value>) -> Value {
@@ -235,6 +235,39 @@ mod tests {
         assert_eq!(read(Value::Null), Some(vec![]));
         assert_eq!(read(list([list([text("s"), list([one()])])])), Some(vec![entry]));
         assert_eq!(read(text("OK")), None);
+    }
+
+    #[test]
+    fn a_read_is_the_same_as_frames() {
+        let blob =
+            |data: &'static [u8]| Resp3Frame::BlobString { data: Bytes::from_static(data), attributes: None };
+        let list = |data| Resp3Frame::Array { data, attributes: None };
+        let number = |data| Resp3Frame::Number { data, attributes: None };
+        let fields = || list(vec![blob(b"event"), blob(b"\xff"), blob(b"n"), number(7)]);
+        let entries = || {
+            list(vec![
+                list(vec![blob(b"1-0"), fields(), number(70), number(2)]),
+                Resp3Frame::Null,
+                list(vec![blob(b"2-0"), Resp3Frame::Null]),
+                list(vec![blob(b"3-0"), list(vec![])]),
+            ])
+        };
+        let seen = |frame| {
+            let read: Vec<(Entry, u32)> = deliveries(frame)?;
+            let shown =
+                read.into_iter().map(|(entry, attempt)| (entry.id.to_string(), entry.fields.len(), attempt));
+            Some(shown.collect::<Vec<_>>())
+        };
+        let expected = Some(vec![("1-0".to_owned(), 2, 3), ("3-0".to_owned(), 0, 1)]);
+        assert_eq!(seen(list(vec![list(vec![blob(b"s"), entries()])])), expected);
+        let map = [(blob(b"s"), entries())].into_iter().collect();
+        assert_eq!(seen(Resp3Frame::Map { data: map, attributes: None }), expected);
+        assert_eq!(seen(Resp3Frame::Null), Some(vec![]));
+        assert_eq!(seen(blob(b"OK")), None);
+        assert_eq!(
+            seen(list(vec![list(vec![blob(b"s"), list(vec![list(vec![blob(b"x"), fields()])])])])),
+            None
+        );
     }
 
     #[test]
