@@ -15,9 +15,14 @@ mod stats;
 mod table;
 
 use anyhow::Result;
+use mimalloc::MiMalloc;
 
 use crate::options::{Options, Request};
 use crate::table::Table;
+
+/// As `event-log-sink` has it, and for the same reason: events are allocated by one thread and freed by another.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> Result<()> {
     let options = match Options::parse(lexopt::Parser::from_env())? {

@@ -57,8 +57,12 @@ async fn settle_all(deliveries: Vec<Delivery>, settlement: &Settlement) -> (usiz
     let mut rest = deliveries;
     while let Some(first) = rest.first() {
         let settler = Arc::clone(first.settler());
-        let (mine, others): (Vec<_>, Vec<_>) =
-            rest.into_iter().partition(|delivery| Arc::ptr_eq(delivery.settler(), &settler));
+        let is_mine = |delivery: &Delivery| Arc::ptr_eq(delivery.settler(), &settler);
+        let (mine, others) = match rest.iter().all(is_mine) {
+            // As a rule all are of one consumer, and hundreds need not be moved.
+            true => (rest, Vec::new()),
+            false => rest.into_iter().partition(is_mine),
+        };
         let receipts: Vec<Receipt> = mine.iter().map(|delivery| delivery.receipt().clone()).collect();
         let mut outcomes = settler.settle(&receipts, settlement).await.into_iter();
         for mut delivery in mine {

@@ -2,18 +2,21 @@
 
 use std::fmt;
 
+use smol_str::SmolStr;
+
 /// A broker's name for one stored event.
 ///
 /// Where [`Capabilities::replay`](crate::Capabilities::replay) holds it is also the event's position in its stream;
 /// elsewhere it is opaque.
 /// The text is the backend's own: `1770724800000-0` on Redis, a sequence number on SQLite.
+/// Ids as short as these are copied without allocating.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct MessageId(Box<str>);
+pub struct MessageId(SmolStr);
 
 impl MessageId {
     /// Takes a broker's id as it is.
-    pub fn new(id: impl Into<Box<str>>) -> Self {
-        Self(id.into())
+    pub fn new(id: impl AsRef<str>) -> Self {
+        Self(SmolStr::new(id))
     }
 
     /// The id's text.

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use events_core::MessageId;
+use fred::bytes_utils::Str;
 use fred::clients::{Client, WithOptions};
 use fred::interfaces::{ClientLike, LuaInterface, StreamsInterface};
 use fred::types::config::Options;
-use fred::types::streams::XPendingArgs;
+use fred::types::streams::{MultipleIDs, XPendingArgs};
 use fred::types::{CustomCommand, Value};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
@@ -318,17 +319,17 @@ impl StreamClient {
     }
 
     /// Acknowledges entries, whoever holds them, and deletes those that no other group still needs, in one command.
-    pub(crate) async fn ack_and_delete(&self, group: &str, ids: Vec<String>) -> Result<()> {
+    pub(crate) async fn ack_and_delete(&self, group: &str, ids: Vec<Str>) -> Result<()> {
         let command = CustomCommand::new_static("XACKDEL", self.key(), false);
-        let mut arguments = vec![self.key().to_owned(), group.to_owned(), "ACKED".to_owned()];
-        arguments.extend(["IDS".to_owned(), ids.len().to_string()]);
-        arguments.extend(ids);
+        let mut arguments: Vec<Value> = vec![self.key().into(), group.into(), "ACKED".into()];
+        arguments.extend(["IDS".into(), ids.len().to_string().into()]);
+        arguments.extend(ids.into_iter().map(Value::from));
         let acked = self.client("XACKDEL").await?.custom::<Value, _>(command, arguments).await;
         acked.map(drop).map_err(self.failed("XACKDEL"))
     }
 
     /// Acknowledges entries, whoever holds them, in one command.
-    pub(crate) async fn ack(&self, group: &str, ids: Vec<String>) -> Result<()> {
+    pub(crate) async fn ack(&self, group: &str, ids: impl Into<MultipleIDs> + Send) -> Result<()> {
         self.client("XACK").await?.xack(self.key(), group, ids).await.map_err(self.failed("XACK"))
     }
 
