@@ -2,22 +2,36 @@
 //!
 //! What a command costs is mostly its way through the client, so sixty-four events in one are many times faster than in
 //! sixty-four. Nobody waits for company: an event that meets no other is sent at once, by whoever publishes it. Those that
-//! come while it is on its way are sent by a task of their own, together, as soon as it runs, and those that come meanwhile
-//! are its next command. No event waits for another caller to go on, who may well have stopped to look.
+//! come while it is on its way are sent by a task of their own, together, as soon as it runs.
+//!
+//! Many callers that await their events are kept in two halves, each with a command of its own: while the server works on
+//! one, the callers of the other are told and come with their next events. With one command for all of them server and
+//! callers would wait for each other in turns.
 
 use std::collections::VecDeque;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use events_core::MessageId;
-use tokio::sync::oneshot;
+use futures_util::FutureExt;
+use futures_util::stream::{FuturesOrdered, StreamExt};
+use tokio::sync::{Notify, oneshot};
 use tokio::task::yield_now;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::client::{CommandError, NewEntry};
 use crate::outlet::Outlet;
 use crate::publisher::{BYTES_IN_ONE_COMMAND, EVENTS_IN_ONE_COMMAND};
 
 type Outcome = Result<MessageId, CommandError>;
+
+/// From how many events on those that wait together are sent as two commands: a smaller half costs more than it gains.
+const HALVED_FROM: usize = 16;
+
+/// How many commands are on their way at once.
+const COMMANDS_ON_THEIR_WAY: usize = 2;
 
 /// Single events that are published at the same time go out together.
 #[derive(Debug)]
@@ -27,6 +41,8 @@ pub(crate) struct Gate(Arc<Shared>);
 struct Shared {
     outlet: Arc<Outlet>,
     state: Mutex<State>,
+    /// Rung when there is enough for the sending task's next command.
+    bell: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +52,8 @@ struct State {
     /// Whether a task sends what waits.
     sending: bool,
     waiting: VecDeque<Waiting>,
+    /// At how many that wait the bell is rung.
+    enough: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -43,11 +61,12 @@ struct Waiting {
     entry: NewEntry,
     bytes: usize,
     caller: oneshot::Sender<Outcome>,
+    since: Instant,
 }
 
 impl Gate {
     pub(crate) fn new(outlet: Arc<Outlet>) -> Self {
-        Self(Arc::new(Shared { outlet, state: Mutex::default() }))
+        Self(Arc::new(Shared { outlet, state: Mutex::default(), bell: Notify::new() }))
     }
 
     /// Sends one entry, by itself or with those it meets, and returns its id.
@@ -60,14 +79,11 @@ impl Gate {
             return added.unwrap_or_else(|| Err(shared.disconnected()));
         }
         let (caller, outcome) = oneshot::channel();
-        if shared.wait(Waiting { entry, bytes, caller }) {
+        if shared.wait(Waiting { entry, bytes, caller, since: Instant::now() }) {
             tokio::spawn(send_what_waits(Sending { shared: Arc::clone(shared), over: false }));
         }
-        match timeout(shared.outlet.patience(), outcome).await {
-            Ok(Ok(outcome)) => outcome,
-            // The server is silent, or the runtime ends.
-            _ => Err(shared.disconnected()),
-        }
+        // Not a timer for each event: the task that sends gives up in time, and dies only with its runtime.
+        outcome.await.unwrap_or_else(|_| Err(shared.disconnected()))
     }
 }
 
@@ -93,47 +109,135 @@ impl Shared {
     fn wait(&self, waiting: Waiting) -> bool {
         let mut state = self.state();
         state.waiting.push_back(waiting);
-        !std::mem::replace(&mut state.sending, true)
+        let waiting = state.waiting.len();
+        let enough = state.enough.take_if(|enough| *enough <= waiting).is_some();
+        let begin = !mem::replace(&mut state.sending, true);
+        drop(state);
+        if enough {
+            self.bell.notify_one();
+        }
+        begin
     }
 
-    /// One command's worth of what waits; without any, sending is over.
-    fn next(&self) -> (Vec<NewEntry>, Vec<oneshot::Sender<Outcome>>) {
+    /// The next command, while those of `on_their_way` events are on their way.
+    fn next(&self, on_their_way: &[usize]) -> Next {
         let mut state = self.state();
-        let (mut batch, mut callers, mut bytes) = (Vec::new(), Vec::new(), 0);
-        while batch.len() < EVENTS_IN_ONE_COMMAND && bytes < BYTES_IN_ONE_COMMAND {
-            let Some(waiting) = state.waiting.pop_front() else { break };
-            // Whoever is gone gave up before anything was sent.
-            if !waiting.caller.is_closed() {
-                bytes += waiting.bytes;
-                batch.push(waiting.entry);
-                callers.push(waiting.caller);
+        state.enough = None;
+        let waiting = state.waiting.len();
+        let most = match on_their_way {
+            [] if waiting == 0 => {
+                state.sending = false;
+                return Next::Over;
             }
-        }
-        state.sending = !batch.is_empty();
-        (batch, callers)
+            [] if waiting >= HALVED_FROM => waiting.div_ceil(2),
+            [] => waiting,
+            // A command for the first of many who come again would leave the others to a third one.
+            [other] if waiting < other.div_ceil(2) => {
+                state.enough = Some(other.div_ceil(2));
+                return Next::NotYet;
+            }
+            [_] => waiting,
+            _ => return Next::NotYet,
+        };
+        Next::Command(state.take(most.min(EVENTS_IN_ONE_COMMAND)))
     }
 }
 
-/// Sends what waits, one command after the other, until nothing does.
+impl State {
+    /// Up to `most` events, and no more than one command carries.
+    fn take(&mut self, most: usize) -> Command {
+        let mut command =
+            Command { batch: Vec::with_capacity(most), callers: Vec::with_capacity(most), since: None };
+        let mut bytes = 0;
+        while command.batch.len() < most && bytes < BYTES_IN_ONE_COMMAND {
+            let Some(waiting) = self.waiting.pop_front() else { break };
+            // Whoever is gone gave up before anything was sent.
+            if !waiting.caller.is_closed() {
+                bytes += waiting.bytes;
+                command.since.get_or_insert(waiting.since);
+                command.batch.push(waiting.entry);
+                command.callers.push(waiting.caller);
+            }
+        }
+        command
+    }
+}
+
+/// What the sending task does next.
+enum Next {
+    /// Sends this.
+    Command(Command),
+    /// Waits for the answer to a command, or for more to send.
+    NotYet,
+    /// Ends: nothing waits, and nothing is on its way.
+    Over,
+}
+
+/// Some events, to be sent together.
+struct Command {
+    batch: Vec<NewEntry>,
+    callers: Vec<oneshot::Sender<Outcome>>,
+    /// Since when the first of them waits.
+    since: Option<Instant>,
+}
+
+impl Command {
+    /// Sends the events, and tells each caller what became of its own: at the latest when the first has waited for as long
+    /// as adding may take, since the server is silent then.
+    async fn send(self, outlet: &Outlet) {
+        let Self { batch, callers, since } = self;
+        let Some(until) =
+            since.map(|since| since + outlet.patience()).filter(|until| *until > Instant::now())
+        else {
+            return;
+        };
+        let sent = timeout_at(until, async {
+            outlet.client().ask_for_scripts().await;
+            match outlet.line().await {
+                Ok(line) => outlet.add(line, batch).await,
+                Err(error) => callers.iter().map(|_| Err(error.clone())).collect(),
+            }
+        });
+        // Whoever has no outcome is told that there is no connection, as when the runtime ends.
+        for (outcome, caller) in sent.await.unwrap_or_default().into_iter().zip(callers) {
+            // A caller that is gone has left open whether its event is published.
+            caller.send(outcome).ok();
+        }
+    }
+}
+
+type Sent<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Sends what waits until nothing does.
 async fn send_what_waits(mut sending: Sending) {
     let shared = Arc::clone(&sending.shared);
+    let mut on_their_way: FuturesOrdered<Sent<'_>> = FuturesOrdered::new();
+    let mut sizes: VecDeque<usize> = VecDeque::with_capacity(COMMANDS_ON_THEIR_WAY);
     loop {
         // First everybody has a turn who is about to publish: at the beginning those that come together, later those whose
         // events were just accepted.
         yield_now().await;
-        let (batch, callers) = shared.next();
-        if batch.is_empty() {
-            sending.over = true;
-            return;
-        }
-        shared.outlet.client().ask_for_scripts().await;
-        let outcomes = match shared.outlet.line().await {
-            Ok(line) => shared.outlet.add(line, batch).await,
-            Err(error) => batch.iter().map(|_| Err(error.clone())).collect(),
-        };
-        for (outcome, caller) in outcomes.into_iter().zip(callers) {
-            // A caller that is gone has left open whether its event is published.
-            caller.send(outcome).ok();
+        match shared.next(sizes.make_contiguous()) {
+            Next::Over => {
+                sending.over = true;
+                return;
+            }
+            Next::Command(command) => {
+                sizes.push_back(command.batch.len());
+                on_their_way.push_back(Box::pin(command.send(&shared.outlet)));
+                // Looked at once, it is on its way.
+                if on_their_way.next().now_or_never().is_some() {
+                    sizes.pop_front();
+                }
+            }
+            Next::NotYet => {
+                tokio::select! {
+                    Some(()) = on_their_way.next() => {
+                        sizes.pop_front();
+                    }
+                    () = shared.bell.notified() => {}
+                }
+            }
         }
     }
 }

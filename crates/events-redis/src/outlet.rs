@@ -37,6 +37,11 @@ impl Outlet {
         &self.client
     }
 
+    /// Whether the server is to remember what it adds.
+    pub(crate) fn remembers(&self) -> bool {
+        self.producer.is_some()
+    }
+
     /// How long adding may take.
     pub(crate) fn patience(&self) -> Duration {
         self.patience

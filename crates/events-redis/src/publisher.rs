@@ -26,7 +26,7 @@ use crate::outlet::Outlet;
 
 /// How many events one command adds, as measured: fewer cost more of the client, more leave client and server waiting for
 /// each other, and keep the server from others for longer.
-pub(crate) const EVENTS_IN_ONE_COMMAND: usize = 64;
+pub(crate) const EVENTS_IN_ONE_COMMAND: usize = 128;
 
 /// How many bytes of events one command carries; a larger event goes by itself.
 pub(crate) const BYTES_IN_ONE_COMMAND: usize = 1024 * 1024;
@@ -56,8 +56,9 @@ pub struct RedisPublisher {
     capabilities: Capabilities,
     encoding: Encoding,
     closed: AtomicBool,
-    /// Read while events are on their way; closing writes.
+    /// Read while a batch is on its way; closing writes.
     busy: RwLock<()>,
+    /// What is on its way holds some of it; closing takes all.
     room: Semaphore,
     units: u32,
     patience: Duration,
@@ -154,7 +155,10 @@ impl RedisPublisher {
         let encoded = encode(event, self.encoding, self.capabilities.max_event_bytes)?;
         let bytes = encoded.counted_bytes();
         let Some(_room) = self.room(bytes, 1).await else { return Err(full()) };
-        Ok(self.gate.send(entry(event, encoded), bytes).await?)
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::closed("publish"));
+        }
+        Ok(self.gate.send(entry(event, encoded, self.outlet.remembers()), bytes).await?)
     }
 
     /// Waits for room and for a connection, each for as long as a command may take.
@@ -181,7 +185,10 @@ impl RedisPublisher {
     async fn room(&self, bytes: usize, events: usize) -> Option<SemaphorePermit<'_>> {
         let units = (bytes as u64).div_ceil(UNIT).max(events as u64);
         let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.units);
-        timeout(self.patience, self.room.acquire_many(units)).await.ok()?.ok()
+        match self.room.try_acquire_many(units) {
+            Ok(room) => Some(room),
+            Err(_) => timeout(self.patience, self.room.acquire_many(units)).await.ok()?.ok(),
+        }
     }
 }
 
@@ -192,7 +199,8 @@ impl EventPublisher for RedisPublisher {
     }
 
     async fn publish_batch(&self, events: &[Event]) -> Result<PublishReport> {
-        let _busy = self.busy.read().await;
+        // Many tasks publish single events at a time: these are known to be on their way by the room they hold alone.
+        let _busy = if events.len() == 1 { None } else { Some(self.busy.read().await) };
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::closed("publish"));
         }
@@ -207,7 +215,8 @@ impl EventPublisher for RedisPublisher {
             self.client.ask_for_scripts().await;
         }
         let max_bytes = self.capabilities.max_event_bytes;
-        let chunks = Chunks { events, at: 0, max_bytes, encoding: self.encoding };
+        let (encoding, remembered) = (self.encoding, self.outlet.remembers());
+        let chunks = Chunks { events, at: 0, max_bytes, encoding, remembered };
         let mut outcomes: Vec<(usize, Result<MessageId>)> = Vec::with_capacity(events.len());
         // Single commands that were refused as a script are not sent at once.
         let at_once = if self.client.scripted() { COMMANDS_ON_THEIR_WAY } else { 1 };
@@ -252,8 +261,9 @@ impl EventPublisher for RedisPublisher {
     async fn close(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
         drop(self.janitor.lock().unwrap_or_else(PoisonError::into_inner).take());
-        // Whoever publishes holds the lock for reading, for at most the publish timeout.
+        // Whoever publishes holds the lock for reading, or some of the room, for at most the publish timeout.
         let _idle = self.busy.write().await;
+        let _all = self.room.acquire_many(self.units).await;
         self.client.link().quit().await;
         Ok(())
     }
@@ -307,6 +317,7 @@ struct Chunks<'e> {
     at: usize,
     max_bytes: usize,
     encoding: Encoding,
+    remembered: bool,
 }
 
 impl Iterator for Chunks<'_> {
@@ -323,7 +334,7 @@ impl Iterator for Chunks<'_> {
                 Ok(encoded) => {
                     chunk.indexes.push(self.at);
                     chunk.bytes += encoded.counted_bytes();
-                    chunk.batch.push(entry(event, encoded));
+                    chunk.batch.push(entry(event, encoded, self.remembered));
                 }
                 Err(error) => chunk.refused.push((self.at, error)),
             }
@@ -346,7 +357,8 @@ fn encode(event: &Event, encoding: Encoding, max_bytes: usize) -> Result<Encoded
     }
 }
 
-fn entry(event: &Event, encoded: Encoded<'_>) -> NewEntry {
+/// An entry, by which the server is to remember the event if that is asked for.
+fn entry(event: &Event, encoded: Encoded<'_>, remembered: bool) -> NewEntry {
     let beside = encoded.beside();
     let mut fields = Vec::with_capacity(1 + beside.len());
     fields.extend(beside.map(|(name, value)| (Bytes::from(name.to_owned()), Bytes::from(value.to_owned()))));
@@ -356,6 +368,6 @@ fn entry(event: &Event, encoded: Encoded<'_>) -> NewEntry {
         fields.insert(0, (name, Bytes::from(body)));
     }
     // In every encoding an event has the same id.
-    let once = event.id().filter(|id| !id.is_empty()).map(|id| Bytes::from(id.to_owned()));
-    NewEntry { once, fields }
+    let id = event.id().filter(|id| remembered && !id.is_empty());
+    NewEntry { once: id.map(|id| Bytes::from(id.to_owned())), fields }
 }

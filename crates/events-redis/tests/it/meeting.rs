@@ -1,8 +1,9 @@
 //! Single events that are published at the same time go out together, and nobody waits for anybody else's caller.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use events_core::{ErrorKind, Event, EventPublisherExt, MessageId, Result};
+use events_core::{ErrorKind, Event, EventPublisher, EventPublisherExt, MessageId, Result};
 use events_redis::RedisPublisher;
 use futures_util::FutureExt;
 use test_servers::RedisServer;
@@ -121,4 +122,43 @@ async fn each_event_that_meets_others_has_an_outcome_of_its_own() {
     for task in tasks {
         assert_eq!(outcome(task).await.unwrap_err().kind(), ErrorKind::InvalidConfig);
     }
+}
+
+#[tokio::test]
+async fn closing_waits_for_single_events_on_their_way() {
+    let mut server = server();
+    let publisher = Arc::new(publisher(&server).await);
+    server.freeze().unwrap();
+    let tasks = publish_apart(&publisher, 40).await;
+    let closing = tokio::spawn({
+        let publisher = Arc::clone(&publisher);
+        async move { publisher.close().await }
+    });
+    for _ in 0..10 {
+        yield_now().await;
+    }
+    assert!(!closing.is_finished());
+    assert_eq!(publisher.publish(&event(40)).await.unwrap_err().kind(), ErrorKind::Closed);
+    server.thaw().unwrap();
+    for task in tasks {
+        outcome(task).await.unwrap();
+    }
+    timeout(DEADLINE, closing).await.expect("an end in time").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn everybody_who_waits_at_a_silent_server_is_told() {
+    let mut server = server();
+    let config = config(&server).with_command_timeout(Duration::from_millis(300));
+    let publisher = Arc::new(RedisPublisher::connect(&config, STREAM).await.unwrap());
+    server.freeze().unwrap();
+    // More than two commands carry.
+    for task in publish_apart(&publisher, 600).await {
+        let error = outcome(task).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Unavailable), "{error}");
+    }
+    server.thaw().unwrap();
+    timeout(DEADLINE, async { while publisher.publish(&event(0)).await.is_err() {} })
+        .await
+        .expect("a server that is back");
 }
