@@ -107,7 +107,7 @@ impl BatchWorker {
         let (lease, extend) = (lease.min(LONGEST), consumer.capabilities().extend);
         let mut stop = std::pin::pin!(stop);
         let mut left = limit;
-        let mut intake = Intake::new(drain);
+        let mut intake = Intake::new(drain, consumer.capabilities());
         let ended = loop {
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(batch.get());
             // One batch may still be on its way to being acknowledged, so that neither waits for the other.

@@ -114,7 +114,7 @@ impl Dispatcher {
     ///
     /// Dropping the future loses nothing: whatever is held is held by `self`.
     async fn work(&mut self, consumer: &mut dyn EventConsumer) -> Result<()> {
-        let mut intake = Intake::new(self.until.drained);
+        let mut intake = Intake::new(self.until.drained, consumer.capabilities());
         loop {
             let Some(room) = self.room() else {
                 if self.has_taken_all() && self.is_idle() {

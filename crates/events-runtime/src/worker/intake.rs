@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use events_core::{Delivery, Result};
+use events_core::{Capabilities, Delivery, Result};
 
 use crate::outage::Outage;
 
 /// How long one call of `receive` waits; it only bounds how often the broker is asked.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// How long one waits that ends once there is nothing: not for an event to be published, but for a broker that is slow to
-/// answer.
-const DRAIN_WAIT: Duration = Duration::from_millis(500);
+/// How long one waits that ends once there is nothing. A stream with history says so for certain, and the wait only bounds how
+/// often one is asked that is away.
+const DRAIN_WAIT: Duration = Duration::from_millis(50);
+
+/// The same at a queue, which may overlook messages when it is asked in a hurry.
+const QUEUE_DRAIN_WAIT: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(crate) struct Intake {
@@ -20,8 +23,12 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    pub(crate) fn new(drain: bool) -> Self {
-        let wait = if drain { DRAIN_WAIT } else { WAIT };
+    pub(crate) fn new(drain: bool, capabilities: Capabilities) -> Self {
+        let wait = match drain {
+            false => WAIT,
+            true if capabilities.replay => DRAIN_WAIT,
+            true => QUEUE_DRAIN_WAIT,
+        };
         Self { wait, outage: Outage::of("no events can be received") }
     }
 
