@@ -222,6 +222,8 @@ async fn send_what_waits(mut sending: Sending) {
                 sending.over = true;
                 return;
             }
+            // All whose events it would have carried are gone.
+            Next::Command(command) if command.batch.is_empty() => {}
             Next::Command(command) => {
                 sizes.push_back(command.batch.len());
                 on_their_way.push_back(Box::pin(command.send(&shared.outlet)));

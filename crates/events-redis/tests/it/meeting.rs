@@ -147,6 +147,33 @@ async fn closing_waits_for_single_events_on_their_way() {
 }
 
 #[tokio::test]
+async fn nothing_runs_on_when_all_who_waited_have_gone() {
+    let mut server = server();
+    let publisher = Arc::new(publisher(&server).await);
+    // Once the sending task can be told from what the client needs.
+    publisher.publish_batch(&numbered(0..2)).await.unwrap().into_ids().unwrap();
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    server.freeze().unwrap();
+    let on_their_way = publish_apart(&publisher, 40).await;
+    // Two commands are on their way, so these wait, and go before they are sent.
+    for gone in publish_apart(&publisher, 40).await {
+        gone.abort();
+        assert!(gone.await.unwrap_err().is_cancelled());
+    }
+    server.thaw().unwrap();
+    for task in on_their_way {
+        outcome(task).await.unwrap();
+    }
+    let ended = async {
+        while tasks() > before {
+            yield_now().await;
+        }
+    };
+    timeout(DEADLINE, ended).await.expect("the sending task ends");
+}
+
+#[tokio::test]
 async fn everybody_who_waits_at_a_silent_server_is_told() {
     let mut server = server();
     let config = config(&server).with_command_timeout(Duration::from_millis(300));
