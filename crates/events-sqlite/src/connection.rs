@@ -115,3 +115,30 @@ pub(crate) fn unless_busy<T>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    /// Programs that are started together make the file together; each may find it half made by another.
+    #[test]
+    fn several_may_make_the_file_at_the_same_moment() {
+        const PROGRAMS: usize = 4;
+        for _ in 0..100 {
+            let directory = tempfile::tempdir().unwrap();
+            let config = SqliteConfig::new(directory.path().join("events.db"));
+            let together = Barrier::new(PROGRAMS);
+            thread::scope(|scope| {
+                for _ in 0..PROGRAMS {
+                    scope.spawn(|| {
+                        together.wait();
+                        let connection = open_writer(&config.path, &config).unwrap();
+                        assert_eq!(schema::inspect(&connection).unwrap(), State::Current);
+                    });
+                }
+            });
+        }
+    }
+}

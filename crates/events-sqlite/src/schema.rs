@@ -113,6 +113,13 @@ pub(crate) enum State {
 
 /// Looks what the file is, without changing it.
 pub(crate) fn inspect(connection: &Connection) -> Result<State, Failure> {
+    // All answers are of one moment: another process may make the tables between two questions.
+    let transaction = connection.unchecked_transaction()?;
+    recognize(&transaction)
+}
+
+/// What the file is, within the caller's transaction.
+fn recognize(connection: &Connection) -> Result<State, Failure> {
     let application_id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let objects: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -139,7 +146,7 @@ pub(crate) fn inspect(connection: &Connection) -> Result<State, Failure> {
 /// Brings an empty or older file up to date, in one transaction; another process may have been faster.
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Failure> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if inspect(&transaction)? == State::Current {
+    if recognize(&transaction)? == State::Current {
         return Ok(());
     }
     let version: usize = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
