@@ -1,13 +1,15 @@
-//! Takes events for a consumer: first those whose lease has ended, then those nobody was given yet.
+//! Takes events for a consumer: first those that were given back, then those whose lease has ended, then those nobody was
+//! given yet.
 
 use events_core::DeadLetterReason;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::clock::NEVER;
 use crate::dead_letters::{Burial, bury};
+use crate::due::{Due, Look, given_back, look_no_later_than};
 use crate::error::Failure;
 use crate::history::{MOST_BYTES, Stream, before};
-use crate::join::{Membership, Terms, due_no_later_than, join};
+use crate::join::{Membership, Terms, join};
 use crate::position::{key, seq};
 use crate::reader::Verdict;
 use crate::stored::Stored;
@@ -42,8 +44,17 @@ pub(crate) struct Claimed {
 struct Group {
     position: i64,
     starts_at: i64,
-    due_at: i64,
     last_seq: i64,
+    /// When the first of what was given back is due.
+    given_back_at: i64,
+    look: Look,
+}
+
+impl Group {
+    /// The first moment at which something that was given before can be due.
+    fn due_at(&self) -> i64 {
+        self.given_back_at.min(self.look.due_at)
+    }
 }
 
 /// Takes up to `max` events.
@@ -71,17 +82,26 @@ pub(crate) fn claim(
         dead: 0,
     };
     let max = max.min(MOST_EVENTS);
-    if group.due_at <= now {
-        claim.take_due(connection, terms, max, now)?;
+    if group.given_back_at <= now {
+        let due = given_back(connection, membership.group_id, max, now)?;
+        claim.redeliver(connection, terms, &due, now)?;
+        claim.more |= due.len() == max;
     }
-    if claim.handled() < max && group.position < group.last_seq {
+    if claim.has_room(max) && group.look.due_at <= now {
+        claim.look(connection, terms, group.look, max, now)?;
+    }
+    claim.events.sort_unstable_by_key(|event| event.seq);
+    if claim.has_room(max) && group.position < group.last_seq {
         claim.take_new(connection, terms, &group, max, now)?;
     }
     if !claim.events.is_empty() {
-        // Retention removes consumers that hold nothing, so the name is noted again with the first event in hand.
+        look_no_later_than(connection, membership.group_id, now.saturating_add(terms.lease))?;
+        // Retention removes consumers that hold nothing, so the name is noted again with the first event in hand; and whoever
+        // claims is not gone.
         connection
             .prepare_cached(
-                "INSERT INTO consumers (id, group_id, name) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+                "INSERT INTO consumers (id, group_id, name) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT DO UPDATE SET gone = 0 WHERE gone = 1",
             )?
             .execute(params![membership.consumer_id, membership.group_id, terms.consumer])?;
     }
@@ -95,8 +115,8 @@ pub(crate) fn is_ready(
     now: i64,
 ) -> Result<Verdict, Failure> {
     Ok(match find(connection, membership)? {
-        Some(group) if group.due_at > now && group.position >= group.last_seq => {
-            Verdict::NotBefore(group.due_at)
+        Some(group) if group.due_at() > now && group.position >= group.last_seq => {
+            Verdict::NotBefore(group.due_at())
         }
         // A group that is gone is made again by the claim.
         _ => Verdict::Ready,
@@ -105,15 +125,18 @@ pub(crate) fn is_ready(
 
 fn find(connection: &Connection, membership: &Membership) -> Result<Option<Group>, Failure> {
     let mut statement = connection.prepare_cached(
-        "SELECT g.position, g.starts_at, g.due_at, s.last_seq FROM consumer_groups g JOIN streams s ON s.id = g.stream_id \
-         WHERE g.id = ?1 AND s.id = ?2",
+        "SELECT g.position, g.starts_at, s.last_seq, g.due_at, g.looked_to, g.next_due, \
+         (SELECT d.due_at FROM deliveries d INDEXED BY deliveries_given_back \
+          WHERE d.group_id = g.id AND d.given_back = 1 ORDER BY d.due_at LIMIT 1) \
+         FROM consumer_groups g JOIN streams s ON s.id = g.stream_id WHERE g.id = ?1 AND s.id = ?2",
     )?;
     let group = |row: &rusqlite::Row<'_>| {
         Ok(Group {
             position: row.get(0)?,
             starts_at: row.get(1)?,
-            due_at: row.get(2)?,
-            last_seq: row.get(3)?,
+            last_seq: row.get(2)?,
+            given_back_at: row.get::<_, Option<i64>>(6)?.unwrap_or(NEVER),
+            look: Look { due_at: row.get(3)?, looked_to: row.get(4)?, next_due: row.get(5)? },
         })
     };
     Ok(statement.query_row([membership.group_id, membership.stream_id], group).optional()?)
@@ -140,36 +163,43 @@ impl Claim {
         self.events.iter().map(|event| event.stored.bytes()).sum()
     }
 
-    /// Takes over what is due, in the order of the stream, and remembers when the rest will be.
-    fn take_due(
+    /// Whether there is room for another event.
+    fn has_room(&self, max: usize) -> bool {
+        self.handled() < max && self.bytes() < MOST_BYTES
+    }
+
+    /// Takes over what a step of the look for leases that ended brings.
+    fn look(
         &mut self,
         connection: &Connection,
         terms: &Terms,
+        mut look: Look,
         max: usize,
         now: i64,
     ) -> Result<(), Failure> {
-        let Membership { stream_id, group_id, .. } = self.membership;
-        let mut due: Vec<(i64, u32)> = Vec::new();
-        let mut next_due = NEVER;
-        let mut pending = connection
-            .prepare_cached("SELECT seq, attempt, due_at FROM deliveries WHERE group_id = ?1 ORDER BY seq")?;
-        let mut rows = pending.query([group_id])?;
-        while let Some(row) = rows.next()? {
-            let due_at: i64 = row.get(2)?;
-            if due_at > now {
-                next_due = next_due.min(due_at);
-            } else if due.len() < max {
-                due.push((row.get(0)?, row.get(1)?));
-            } else {
-                next_due = now;
-                break;
-            }
+        let room = max - self.handled();
+        let due = look.step(connection, self.membership.group_id, room, now)?;
+        if let Some(left) = self.redeliver(connection, terms, &due, now)? {
+            look.go_back_to(left.seq, now);
         }
-        let mut bytes = 0;
-        for (seq, attempt) in due {
+        self.more |= due.len() == room;
+        look.save(connection, self.membership.group_id)
+    }
+
+    /// Takes over what is due, until it is many bytes; returns the first that is left then.
+    fn redeliver(
+        &mut self,
+        connection: &Connection,
+        terms: &Terms,
+        due: &[Due],
+        now: i64,
+    ) -> Result<Option<Due>, Failure> {
+        let Membership { stream_id, group_id, .. } = self.membership;
+        let mut bytes = self.bytes();
+        for due @ Due { seq, attempt } in due.iter().copied() {
             if bytes >= MOST_BYTES {
-                (self.more, next_due) = (true, now);
-                break;
+                self.more = true;
+                return Ok(Some(due));
             }
             if attempt >= terms.max_deliveries {
                 let burial = Burial::lease_ended(terms.max_deliveries);
@@ -183,7 +213,6 @@ impl Claim {
                     bytes += stored.bytes();
                     self.events.push(Claimed { seq, attempt: attempt + 1, published_at, stored });
                     self.hold(connection, seq, attempt + 1, now.saturating_add(terms.lease), now)?;
-                    next_due = next_due.min(now.saturating_add(terms.lease));
                 }
                 None => {
                     self.cleared += 1;
@@ -193,11 +222,7 @@ impl Claim {
                 }
             }
         }
-        self.more |= next_due <= now;
-        connection
-            .prepare_cached("UPDATE consumer_groups SET due_at = ?1 WHERE id = ?2")?
-            .execute([next_due, group_id])?;
-        Ok(())
+        Ok(None)
     }
 
     fn hold(
@@ -211,7 +236,7 @@ impl Claim {
         let Membership { group_id, consumer_id, .. } = self.membership;
         connection
             .prepare_cached(
-                "UPDATE deliveries SET attempt = ?1, due_at = ?2, delivered_at = ?3, consumer_id = ?4, \
+                "UPDATE deliveries SET attempt = ?1, due_at = ?2, delivered_at = ?3, consumer_id = ?4, given_back = 0, \
                  first_at = iif(?1 = 1, ?3, first_at) WHERE group_id = ?5 AND seq = ?6",
             )?
             .execute(params![attempt, due_at, now, consumer_id, group_id, seq])?;
@@ -270,7 +295,6 @@ impl Claim {
                     key(stream_id, after),
                     key(stream_id, position)
                 ])?;
-            due_no_later_than(connection, group_id, due_at)?;
         }
         // Once past its first event a group has no use for the moment it was to start at.
         let starts_at = if self.events.len() > first_new { 0 } else { group.starts_at };

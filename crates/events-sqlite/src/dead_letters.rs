@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::clock;
 use crate::error::Failure;
 use crate::history::limit;
-use crate::join::{Membership, due_no_later_than};
+use crate::join::Membership;
 use crate::position::{self, key};
 use crate::publish;
 use crate::stored::Stored;
@@ -157,11 +157,11 @@ fn give_back(
         .execute([event, id])?;
     connection
         .prepare_cached(
-            "INSERT INTO deliveries (group_id, seq, attempt, due_at, delivered_at, consumer_id) \
-             VALUES (?1, ?2, 0, ?3, ?3, 0) ON CONFLICT DO NOTHING",
+            "INSERT INTO deliveries (group_id, seq, attempt, due_at, delivered_at, consumer_id, given_back) \
+             VALUES (?1, ?2, 0, ?3, ?3, 0, 1) ON CONFLICT DO NOTHING",
         )?
         .execute([group_id, seq, now])?;
-    due_no_later_than(connection, group_id, now)
+    Ok(())
 }
 
 fn append(connection: &Connection, stream: &str, id: i64, now: i64) -> Result<(), Failure> {

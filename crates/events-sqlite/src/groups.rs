@@ -148,7 +148,8 @@ pub(crate) fn peek(
     let mut statement = connection.prepare_cached(
         "SELECT e.id, e.published_at, e.body, e.fields \
          FROM deliveries d JOIN events e ON e.id = (?1 << 40) | d.seq \
-         WHERE d.group_id = ?2 AND d.seq > ?3 AND d.due_at <= ?4 ORDER BY d.seq LIMIT ?5",
+         WHERE d.group_id = ?2 AND d.seq > ?3 AND (d.due_at <= ?4 OR (d.given_back = 0 AND d.consumer_id IN \
+          (SELECT id FROM consumers WHERE group_id = ?2 AND gone = 1))) ORDER BY d.seq LIMIT ?5",
     )?;
     let rows = statement.query_map(params![stream.id, group, after, now, limit(max)], record)?;
     let mut records = bounded(rows)?;

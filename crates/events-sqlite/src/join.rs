@@ -6,8 +6,12 @@ use events_core::Observer;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::clock::NEVER;
+use crate::due::look_no_later_than;
 use crate::error::Failure;
 use crate::history::{Start, Stream};
+
+/// Most rows a consumer that goes looks at.
+const MOST_LOOKED_AT: i64 = 1_024;
 
 /// What a consumer asked for when it was opened.
 #[derive(Debug)]
@@ -83,35 +87,26 @@ fn find_group(connection: &Connection, stream: &Stream, name: &str) -> Result<Op
 }
 
 /// What a former consumer of the same name still holds is due at once: no two live consumers may share a name, so the
-/// former one is gone.
+/// former one is gone. It may hold a million events, so they are not touched here; the look for leases that ended knows.
 fn take_over(connection: &Connection, group_id: i64, consumer: &str, now: i64) -> Result<(), Failure> {
-    let released = connection
-        .prepare_cached(
-            "UPDATE deliveries SET due_at = min(due_at, ?1) WHERE group_id = ?2 \
-             AND consumer_id IN (SELECT id FROM consumers WHERE group_id = ?2 AND name = ?3)",
-        )?
-        .execute(params![now, group_id, consumer])?;
-    if released > 0 {
-        due_no_later_than(connection, group_id, now)?;
+    let gone = connection
+        .prepare_cached("UPDATE consumers SET gone = 1 WHERE group_id = ?1 AND name = ?2 AND gone = 0")?
+        .execute(params![group_id, consumer])?;
+    if gone > 0 {
+        look_no_later_than(connection, group_id, now)?;
     }
     Ok(())
 }
 
-/// Makes the next claim look through what is pending at `moment` at the latest.
-pub(crate) fn due_no_later_than(connection: &Connection, group_id: i64, moment: i64) -> Result<(), Failure> {
-    connection
-        .prepare_cached("UPDATE consumer_groups SET due_at = ?1 WHERE id = ?2 AND due_at > ?1")?
-        .execute(params![moment, group_id])?;
-    Ok(())
-}
-
-/// Removes the consumer from the file if nothing refers to it any more; otherwise retention does so later.
+/// Removes the consumer from the file if nothing refers to it any more; where much is pending nobody waits until all of it
+/// was looked at, and retention does so later.
 pub(crate) fn leave(connection: &Connection, membership: &Membership) -> Result<(), Failure> {
     connection
         .prepare_cached(
-            "DELETE FROM consumers WHERE id = ?1 AND NOT EXISTS \
-             (SELECT 1 FROM deliveries WHERE group_id = ?2 AND consumer_id = ?1)",
+            "DELETE FROM consumers WHERE id = ?1 AND \
+             (SELECT count(*) < ?3 AND coalesce(max(consumer_id = ?1), 0) = 0 \
+              FROM (SELECT consumer_id FROM deliveries WHERE group_id = ?2 LIMIT ?3))",
         )?
-        .execute([membership.consumer_id, membership.group_id])?;
+        .execute([membership.consumer_id, membership.group_id, MOST_LOOKED_AT])?;
     Ok(())
 }

@@ -11,6 +11,7 @@ mod seen;
 
 mod claim;
 mod dead_letters;
+mod due;
 mod groups;
 mod history;
 mod join;

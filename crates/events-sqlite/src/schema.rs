@@ -9,14 +9,15 @@ use crate::error::Failure;
 pub(crate) const APPLICATION_ID: i32 = 0x4556_4E54;
 
 /// What each version adds to the one before; the number of a version is its place in the list, from 1.
-const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
+const MIGRATIONS: [&str; 4] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /// - `events.id` is the stream's id and the event's number there (see `position.rs`); numbers are never given twice.
 /// - `events.body` is the event's JSON and `events.fields` its headers; a message that has no body, or more than one,
 ///   lies in `fields` whole (see `stored.rs`).
 /// - `streams.last_at` keeps `published_at` from going backwards with the clock, so that a time can be searched for.
-/// - `consumer_groups.position` is the last number handed out; events published before `starts_at` are passed over. `due_at` is no later than the first moment a row of
-///   `deliveries` is due, so that a claim looks through them only when that has come, and no index on `due_at` is needed.
+/// - `consumer_groups.position` is the last number handed out; events published before `starts_at` are passed over. `due_at`
+///   is when leases that ended are to be looked for among the rows of `deliveries`; none ends before, so that they need no
+///   index on their ends.
 /// - `deliveries` holds what is handed out and not settled. Number, attempt and consumer together name one holder.
 /// - `dead_letters` holds its own copy of the message, for as long as nobody purges it.
 const VERSION_1: &str = "
@@ -100,6 +101,21 @@ CREATE TABLE seen (
 CREATE INDEX seen_by_end ON seen (until);
 ";
 
+/// What was given back, and when each of it is due, without a look at all that is pending.
+///
+/// - `deliveries.given_back` marks what its holder, or an operator, gave back; it is due at `due_at` and found by the index.
+///   All else that is pending is on lease until `due_at`, and has no entry there. What was given back by an older program is
+///   not marked, but found as if its lease ended.
+/// - `consumers.gone` marks one whose name another has taken: its leases are over, whatever their rows say.
+/// - `consumer_groups.looked_to` and `next_due` say how far a look for leases that ended has come (see `due.rs`).
+const VERSION_4: &str = "
+ALTER TABLE deliveries ADD COLUMN given_back INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX deliveries_given_back ON deliveries (group_id, due_at) WHERE given_back = 1;
+ALTER TABLE consumers ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE consumer_groups ADD COLUMN looked_to INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE consumer_groups ADD COLUMN next_due INTEGER NOT NULL DEFAULT 9223372036854775807;
+";
+
 /// What a file turns out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -156,4 +172,60 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), Failure> {
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
     Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::SqliteConfig;
+    use crate::claim::{claim, is_ready};
+    use crate::connection::open_writer;
+    use crate::history::Start;
+    use crate::join::{Terms, join};
+    use crate::reader::Verdict;
+
+    #[test]
+    fn a_file_of_version_3_delivers_all_that_was_pending() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("events.db");
+        let old = Connection::open(&path).unwrap();
+        for migration in &MIGRATIONS[..3] {
+            old.execute_batch(migration).unwrap();
+        }
+        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        old.pragma_update(None, "user_version", 3).unwrap();
+        // The first one's lease ended, the second was given back for later, the third is on lease, the fourth was never given.
+        old.execute_batch(
+            "INSERT INTO streams VALUES (1, 's', 4, 0);
+             WITH seq (n) AS (VALUES (1), (2), (3), (4))
+             INSERT INTO events SELECT (1 << 40) + n, 0, CAST('{}' AS BLOB), NULL FROM seq;
+             INSERT INTO consumer_groups VALUES (1, 1, 'g', 3, 0, 100);
+             INSERT INTO consumers VALUES (1, 1, 'former');
+             INSERT INTO deliveries VALUES (1, 1, 1, 100, 0, 1, NULL, 0), (1, 2, 1, 300, 0, 1, 'no', 0), (1, 3, 1, 500, 0, 1, NULL, 0);",
+        )
+        .unwrap();
+        drop(old);
+        let connection = open_writer(&path, &SqliteConfig::new(&path)).unwrap();
+        assert_eq!(inspect(&connection).unwrap(), State::Current);
+        let terms = Terms {
+            stream: "s".into(),
+            group: "g".into(),
+            consumer: "c".into(),
+            start: Start::Earliest,
+            lease: 1_000,
+            max_deliveries: 5,
+            observer: Arc::new(events_core::Unobserved),
+        };
+        let membership = join(&connection, &terms, None, 200).unwrap();
+        let take = |now| {
+            let claim = claim(&connection, &terms, membership, 10, now).unwrap();
+            claim.events.iter().map(|event| (event.seq, event.attempt)).collect::<Vec<_>>()
+        };
+        assert_eq!(take(200), [(1, 2), (4, 1)]);
+        assert_eq!(is_ready(&connection, &membership, 200).unwrap(), Verdict::NotBefore(300));
+        assert_eq!(take(300), [(2, 2)]);
+        assert_eq!(take(500), [(3, 2)]);
+    }
 }

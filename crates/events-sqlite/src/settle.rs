@@ -11,8 +11,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::clock;
 use crate::database::Database;
 use crate::dead_letters::{Burial, bury};
+use crate::due::look_no_later_than;
 use crate::error::Failure;
-use crate::join::{Membership, due_no_later_than};
+use crate::join::Membership;
 use crate::position;
 
 /// What tells one holder of an event from another, besides the consumer.
@@ -46,7 +47,7 @@ pub(crate) fn ack(connection: &Connection, membership: &Membership, held: &[Held
 
 /// Gives back for another attempt after `delay` microseconds, or dead-letters after the last one; returns how many it
 /// dead-lettered.
-fn nack(
+pub(crate) fn nack(
     connection: &Connection,
     membership: &Membership,
     held: &[Held],
@@ -64,7 +65,7 @@ fn nack(
     )?;
     let due_at = now.saturating_add(delay);
     let mut statement = connection.prepare_cached(
-        "UPDATE deliveries SET due_at = ?1, error = coalesce(?2, error) \
+        "UPDATE deliveries SET due_at = ?1, error = coalesce(?2, error), given_back = 1 \
          WHERE group_id = ?3 AND seq = ?4 AND attempt = ?5 AND consumer_id = ?6",
     )?;
     for Held { seq, attempt } in again {
@@ -77,7 +78,6 @@ fn nack(
             membership.consumer_id
         ])?;
     }
-    due_no_later_than(connection, membership.group_id, due_at)?;
     Ok(buried)
 }
 
@@ -89,13 +89,13 @@ pub(crate) fn release(
     now: i64,
 ) -> Result<(), Failure> {
     let mut statement = connection.prepare_cached(
-        "UPDATE deliveries SET attempt = attempt - 1, due_at = ?1 \
+        "UPDATE deliveries SET attempt = attempt - 1, due_at = ?1, given_back = 1 \
          WHERE group_id = ?2 AND seq = ?3 AND attempt = ?4 AND consumer_id = ?5",
     )?;
     for Held { seq, attempt } in held {
         statement.execute(params![now, membership.group_id, seq, attempt, membership.consumer_id])?;
     }
-    due_no_later_than(connection, membership.group_id, now)
+    Ok(())
 }
 
 /// Dead-letters what is still this consumer's, and returns how many that were.
@@ -125,7 +125,7 @@ fn is_held(connection: &Connection, membership: &Membership, held: Held) -> Resu
     Ok(found.is_some())
 }
 
-/// Lets leases end `lease` microseconds from now, and says which of them were still this consumer's.
+/// Lets leases end `lease` microseconds from now, and says which of them were still this consumer's; what it gave back is not.
 pub(crate) fn extend(
     connection: &Connection,
     membership: &Membership,
@@ -135,7 +135,8 @@ pub(crate) fn extend(
 ) -> Result<Vec<bool>, Failure> {
     let due_at = now.saturating_add(lease);
     let mut statement = connection.prepare_cached(
-        "UPDATE deliveries SET due_at = ?1 WHERE group_id = ?2 AND seq = ?3 AND attempt = ?4 AND consumer_id = ?5",
+        "UPDATE deliveries SET due_at = ?1 \
+         WHERE group_id = ?2 AND seq = ?3 AND attempt = ?4 AND consumer_id = ?5 AND given_back = 0",
     )?;
     let mut extended = Vec::with_capacity(held.len());
     for Held { seq, attempt } in held {
@@ -143,7 +144,8 @@ pub(crate) fn extend(
             statement.execute(params![due_at, membership.group_id, seq, attempt, membership.consumer_id])?;
         extended.push(changed > 0);
     }
-    due_no_later_than(connection, membership.group_id, due_at)?;
+    // A lease may be made shorter, too.
+    look_no_later_than(connection, membership.group_id, due_at)?;
     Ok(extended)
 }
 
