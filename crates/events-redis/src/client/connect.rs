@@ -1,6 +1,7 @@
 //! Connections: how the client is set up, and how starting tells a server that is away from one that refuses.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use fred::types::config::{
     ClusterDiscoveryPolicy, Config, ConnectionConfig, PerformanceConfig, ReconnectError, ReconnectPolicy,
     Server, ServerConfig, TcpConfig, UnresponsiveConfig,
 };
+use futures_util::FutureExt as _;
 use socket2 as _;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
@@ -151,7 +153,7 @@ impl Link {
         let mut task = ClientTask::new(client.connect());
         let connected = async {
             tokio::select! {
-                connected = client.wait_for_connect() => connected,
+                connected = next_connection(&client) => connected,
                 ended = &mut task.connection => ended.unwrap_or_else(|error| Err(std::io::Error::other(error).into())),
             }
         };
@@ -177,7 +179,7 @@ impl Link {
         };
         let connected = async {
             tokio::select! {
-                connected = link.client.wait_for_connect() => connected.or_else(refusal),
+                connected = next_connection(&link.client) => connected.or_else(refusal),
                 refused = refused => refused,
             }
         };
@@ -243,6 +245,17 @@ impl Link {
             Err(_) => debug!("the server did not confirm the end of the connection"),
         }
     }
+}
+
+/// Waits for a connection. The client's own way to do that looks for one and listens afterwards, and would wait for ever for
+/// one that came in between.
+pub(super) async fn next_connection(client: &Client) -> Result<(), fred::error::Error> {
+    let mut next = pin!(client.wait_for_connect());
+    if let Some(outcome) = next.as_mut().now_or_never() {
+        return outcome;
+    }
+    // By now it listens.
+    if client.is_connected() { Ok(()) } else { next.await }
 }
 
 fn build(builder: &mut Builder, fail_fast: bool) -> Result<Client> {

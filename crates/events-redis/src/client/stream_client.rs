@@ -18,6 +18,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
+use super::connect::next_connection;
 use super::features::Probe;
 use super::reply::{self, Claimed, Entry, GroupInfo, Pending};
 use super::{Code, CommandError, Link, scripts};
@@ -99,7 +100,7 @@ impl StreamClient {
         }
         let patience = self.patience();
         let started = Instant::now();
-        match timeout(patience, client.wait_for_connect()).await {
+        match timeout(patience, next_connection(client)).await {
             Ok(connected) => connected.map_err(self.failed(command))?,
             Err(_) => return Err(self.link.explain(CommandError::disconnected(command, &self.key))),
         }
