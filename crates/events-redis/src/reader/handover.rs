@@ -1,6 +1,7 @@
 //! From entries to deliveries: what is an event goes to the inbox, what is none to the dead letters.
 
 use std::error::Error as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use events_core::{DeadLetterReason, Error, wire};
 use time::OffsetDateTime;
@@ -20,8 +21,12 @@ impl Reader {
     ///
     /// Dead letters are moved before their neighbours are handed over, so that whoever has the neighbours finds them.
     pub(super) async fn hand_over(&mut self, entries: Vec<(Entry, u32)>, leased: Instant) {
-        let newest = entries.iter().map(|(entry, _)| entry.id).max();
-        self.position = self.position.max(newest);
+        if let Some((newest, _)) = entries.iter().max_by_key(|(entry, _)| entry.id)
+            && self.position.is_none_or(|position| position < newest.id)
+        {
+            self.position = Some(newest.id);
+            self.newest = Some((newest.id, fingerprint(newest)));
+        }
         let mut ready = Vec::with_capacity(entries.len());
         let mut burials = Vec::new();
         for (at, (entry, attempt)) in entries.into_iter().enumerate() {
@@ -70,6 +75,13 @@ impl Reader {
             error!(stream, %error, "dead letters could not be moved and stay pending");
         }
     }
+}
+
+/// Tells an entry from another one that was given its id in a new stream.
+pub(super) fn fingerprint(entry: &Entry) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    entry.fields.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// An error and its cause: whoever looks at a dead letter has no other source.

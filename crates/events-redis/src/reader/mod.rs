@@ -59,6 +59,8 @@ pub(crate) struct Reader {
     joined: Joined,
     /// The newest id this consumer knows the group to have been given.
     position: Option<EntryId>,
+    /// The newest entry it was given, with its [`fingerprint`](handover::fingerprint).
+    newest: Option<(EntryId, u64)>,
     /// What was fetched from a group that is gone and handed to nobody; the group that is there now may be beyond it.
     orphans: Vec<Held>,
     /// Own pending entries that must be looked at before anything new.
@@ -111,6 +113,7 @@ impl Reader {
             overdue: config.read_overdue,
             joined: Joined::NotYet,
             position: None,
+            newest: None,
             orphans: Vec::new(),
             // Under a name that outlives its process, the process before may have left something.
             recovery: Some(Recovery::of_former_process()),

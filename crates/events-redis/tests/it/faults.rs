@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use events_core::wire::Encoding;
 use events_core::{Delivery, ErrorKind, EventConsumer, ack_all};
 use events_redis::{RedisConfig, RedisConsumer};
 use test_servers::RedisServer;
@@ -104,6 +105,27 @@ async fn a_lost_group_starts_where_nothing_is_lost() {
         account.ack(deliveries).await;
         account.settle(&server, &mut consumer).await;
     }
+}
+
+/// A stream that is deleted and published to within one millisecond gives out again the ids that were there before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_stream_with_the_ids_of_the_old_one_is_read_from_its_beginning() {
+    let server = server();
+    let mut consumer = consumer(&server).await;
+    let add = |id: &str, n: u64| {
+        let event = numbered(n..n + 1).remove(0);
+        let body = Encoding::Adr018.encode(&event).unwrap().into_body().unwrap();
+        command(&server, &["XADD", STREAM, id, "event", std::str::from_utf8(&body).unwrap()]);
+    };
+    add("5-0", 0);
+    add("5-1", 1);
+    ack_all(receive(&mut consumer, 2).await).await.into_result().unwrap();
+    command(&server, &["DEL", STREAM]);
+    add("5-0", 2);
+    add("5-1", 3);
+    add("5-2", 4);
+    let again = receive(&mut consumer, 3).await;
+    assert_eq!(again.iter().map(number).collect::<Vec<_>>(), [2, 3, 4]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
