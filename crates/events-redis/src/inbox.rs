@@ -71,6 +71,8 @@ struct State {
     demands: u64,
     /// How many events the last call wanted.
     asked: usize,
+    /// Whether the reader would fetch more if there were room.
+    room_wanted: bool,
     refreshing: bool,
     closed: bool,
 }
@@ -99,9 +101,12 @@ impl Inbox {
         let count = max.min(state.ready.len());
         let taken = state.ready.drain(..count).collect();
         state.demand = None;
+        let room_wanted = state.room_wanted;
         drop(state);
-        // The reader may read ahead into the room that was made.
-        self.bell.notify_one();
+        // Whoever is woken without need may run on another processor, which has to be woken as well.
+        if room_wanted {
+            self.bell.notify_one();
+        }
         Some(taken)
     }
 
@@ -148,6 +153,11 @@ impl Inbox {
     /// How many events lie ready.
     pub(crate) fn lies_ready(&self) -> usize {
         self.state().ready.len()
+    }
+
+    /// Whether the reader is to be rung when room is made, since it would fetch ahead into it.
+    pub(crate) fn want_room(&self, wanted: bool) {
+        self.state().room_wanted = wanted;
     }
 
     pub(crate) fn want(&self) -> Want {
@@ -287,16 +297,18 @@ impl Asking<'_> {
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
         let mut state = self.inbox.state();
-        if state.demand.is_some_and(|current| current.number == self.demand.number) {
-            state.demand = None;
-        }
+        let given_up = state.demand.take_if(|current| current.number == self.demand.number).is_some();
         drop(state);
-        self.inbox.bell.notify_one();
+        if given_up {
+            self.inbox.bell.notify_one();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn ready(sequence: u64, leased: Option<Instant>) -> Ready {
@@ -331,6 +343,26 @@ mod tests {
         assert!(matches!(inbox.want(), Want::Nothing));
         inbox.put(vec![ready(1, Some(Instant::now()))]);
         assert_eq!(inbox.take(10).map(|taken| taken.len()), Some(1));
+    }
+
+    #[tokio::test]
+    async fn the_reader_is_rung_only_for_what_it_would_act_on() {
+        let inbox = inbox();
+        let rung = || inbox.rung().now_or_never().is_some();
+        let asking = inbox.ask(10, Duration::from_secs(1));
+        assert!(rung(), "somebody asks");
+        inbox.put(vec![ready(1, Some(Instant::now())), ready(2, Some(Instant::now()))]);
+        assert!(matches!(asking.found(), Found::Events(_)));
+        drop(asking);
+        assert!(!rung(), "what was asked for is taken, and nothing is to be fetched ahead");
+        let asking = inbox.ask(10, Duration::from_secs(1));
+        assert!(rung(), "somebody asks again");
+        drop(asking);
+        assert!(rung(), "and gives up");
+        inbox.want_room(true);
+        inbox.put(vec![ready(3, Some(Instant::now()))]);
+        inbox.take(10);
+        assert!(rung(), "there is room again");
     }
 
     #[tokio::test]

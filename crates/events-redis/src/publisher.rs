@@ -15,6 +15,7 @@ use events_core::{
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesOrdered, StreamExt};
 use tokio::sync::{RwLock, Semaphore, SemaphorePermit};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::RedisConfig;
@@ -27,6 +28,9 @@ use crate::outlet::Outlet;
 /// How many events one command adds, as measured: fewer cost more of the client, more leave client and server waiting for
 /// each other, and keep the server from others for longer.
 pub(crate) const EVENTS_IN_ONE_COMMAND: usize = 128;
+
+/// How many events the first of several commands adds: fewer, since the server has nothing to do before it comes.
+const EVENTS_IN_FIRST_COMMAND: usize = 64;
 
 /// How many bytes of events one command carries; a larger event goes by itself.
 pub(crate) const BYTES_IN_ONE_COMMAND: usize = 1024 * 1024;
@@ -216,13 +220,13 @@ impl EventPublisher for RedisPublisher {
         }
         let max_bytes = self.capabilities.max_event_bytes;
         let (encoding, remembered) = (self.encoding, self.outlet.remembers());
-        let chunks = Chunks { events, at: 0, max_bytes, encoding, remembered };
+        let mut chunks = Chunks { events, at: 0, max_bytes, encoding, remembered };
         let mut outcomes: Vec<(usize, Result<MessageId>)> = Vec::with_capacity(events.len());
         // Single commands that were refused as a script are not sent at once.
         let at_once = if self.client.scripted() { COMMANDS_ON_THEIR_WAY } else { 1 };
         let mut on_their_way = FuturesOrdered::new();
         let mut refusal = None;
-        for chunk in chunks {
+        while let Some(chunk) = chunks.next() {
             if on_their_way.len() == at_once {
                 outcomes.extend(on_their_way.next().await.unwrap_or_default());
             }
@@ -248,8 +252,13 @@ impl EventPublisher for RedisPublisher {
                     refusal = Some(refused);
                 }
             }
-            // Polled at once, so that it keeps its place and the server has this one to do while the next is encoded.
+            // Polled at once, so that it keeps its place.
             outcomes.extend(on_their_way.next().now_or_never().flatten().unwrap_or_default());
+            if chunks.has_more() {
+                // The client's task, which writes it, has the next turn on this thread: the server has this one to do while
+                // the next is encoded.
+                yield_now().await;
+            }
         }
         while let Some(sent) = on_their_way.next().await {
             outcomes.extend(sent);
@@ -320,15 +329,23 @@ struct Chunks<'e> {
     remembered: bool,
 }
 
+impl Chunks<'_> {
+    fn has_more(&self) -> bool {
+        self.at < self.events.len()
+    }
+}
+
 impl Iterator for Chunks<'_> {
     type Item = Chunk;
 
     fn next(&mut self) -> Option<Chunk> {
-        if self.at == self.events.len() {
+        if !self.has_more() {
             return None;
         }
         let mut chunk = Chunk { indexes: Vec::new(), batch: Vec::new(), bytes: 0, refused: Vec::new() };
-        while chunk.batch.len() < EVENTS_IN_ONE_COMMAND && chunk.bytes < BYTES_IN_ONE_COMMAND {
+        let is_first_of_several = self.at == 0 && self.events.len() > EVENTS_IN_ONE_COMMAND;
+        let most = if is_first_of_several { EVENTS_IN_FIRST_COMMAND } else { EVENTS_IN_ONE_COMMAND };
+        while chunk.batch.len() < most && chunk.bytes < BYTES_IN_ONE_COMMAND {
             let Some(event) = self.events.get(self.at) else { break };
             match encode(event, self.encoding, self.max_bytes) {
                 Ok(encoded) => {

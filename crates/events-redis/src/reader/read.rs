@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::warn;
 
@@ -90,9 +91,12 @@ impl Reader {
             return Ok(());
         }
         self.ahead = entries.len() == read.count && read.count >= READ_AHEAD_FROM;
+        self.inbox.want_room(self.ahead);
         if self.is_ahead_worth_it(entries.len()) {
             self.ahead = false;
             self.send_ahead();
+            // The client's task, which writes it, has the next turn on this thread.
+            yield_now().await;
         }
         self.hand_over(entries, read.since).await;
         Ok(())
