@@ -30,6 +30,7 @@ const BACKLOG: &str = "bench:backlog";
 pub(crate) fn measure(options: &Options, table: &mut Table) -> Result<()> {
     let bench = Bench { options, runtime: Runtime::new()?, server: RedisServer::start()? };
     publish::batches(&bench, table)?;
+    publish::scripts(&bench, table)?;
     publish::meeting(&bench, table)?;
     publish::alone(&bench, table)?;
     consume::backlog(&bench, table)?;

@@ -40,6 +40,25 @@ pub(super) fn batches(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
+/// How much of the ceiling scripts can reach at all, whatever client sends them: the server needs more time for an event
+/// of a script. This bounds `publish_batch`, whose batches are scripts.
+pub(super) fn scripts(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
+    const MEASURE: &str = "Redis, a raw socket's scripts of 256, one by one";
+    if !bench.options.wants(MEASURE) {
+        return Ok(());
+    }
+    let count = bench.options.events() / BATCH * BATCH;
+    let in_scripts = || {
+        let mut raw = bench.raw()?;
+        let taken = raw.publish_in_scripts(OWN_KEY, count)?;
+        raw.delete(OWN_KEY)?;
+        Ok(rate(count, taken))
+    };
+    let pairs = Pairs::measure(bench.options.rounds(), || raw(bench, count), in_scripts)?;
+    table.push(Row::of_rates(MEASURE, "raw socket", &pairs, Asked::Nothing));
+    Ok(())
+}
+
 /// Many tasks, each of which waits for its event before it publishes the next.
 pub(super) fn meeting(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
     const MEASURE: &str = "Redis, single publishes of 64 tasks";
@@ -86,13 +105,14 @@ pub(super) fn alone(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
     if !bench.options.wants(MEASURE) {
         return Ok(());
     }
-    let count = bench.options.single_events();
+    // Short turns and many: which processor the system wakes for an answer changes by the second, and so does the rate.
+    let count = bench.options.single_events() / 4;
     let client = bench.runtime.block_on(fred::connect(bench.server.url()))?;
     let publisher = bench.run(bench.stream(OWN_KEY).into_publisher())?;
     let bodies = sample::bodies()?;
     let batch: Arc<[Event]> = sample::batch()?.into();
     let pairs = Pairs::measure(
-        bench.options.rounds(),
+        bench.options.rounds() * 5,
         || {
             let adding = fred::add_one_by_one(client.clone(), CEILING_KEY.to_owned(), bodies.clone(), count);
             let taken = bench.run(adding)?;
