@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use events_core::ErrorKind;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::config::{SqliteConfig, Synchronous};
@@ -98,6 +99,8 @@ fn open(path: &Path, further: OpenFlags, config: &SqliteConfig) -> Result<Connec
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | further;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Else SQLite plans some statements anew for every value that is bound, a claim's among them, though its plan is the same.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.busy_timeout(config.busy_timeout)?;
     Ok(connection)
 }
@@ -120,7 +123,24 @@ pub(crate) fn unless_busy<T>(
 mod tests {
     use std::sync::Barrier;
 
+    use rusqlite::StatementStatus;
+
     use super::*;
+
+    #[test]
+    fn a_statement_is_planned_once_whatever_is_bound_to_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = SqliteConfig::new(directory.path().join("events.db"));
+        let writer = open_writer(&config.path, &config).unwrap();
+        for connection in [open_reader(&config.path, &config).unwrap(), writer] {
+            let range = "SELECT id FROM events WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3";
+            let mut statement = connection.prepare(range).unwrap();
+            for bound in 0..10 {
+                assert!(!statement.exists([bound, bound + 100, bound]).unwrap());
+            }
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+        }
+    }
 
     /// Programs that are started together make the file together; each may find it half made by another.
     #[test]
