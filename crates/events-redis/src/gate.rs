@@ -74,9 +74,13 @@ impl Gate {
         let shared = &self.0;
         if shared.go_alone() {
             let _alone = Alone(shared);
-            let line = shared.outlet.line().await?;
-            let added = shared.outlet.add(line, vec![entry]).await.pop();
-            return added.unwrap_or_else(|| Err(shared.disconnected()));
+            let adding = async {
+                let line = shared.outlet.line().await?;
+                let added = shared.outlet.add(line, vec![entry]).await.pop();
+                added.unwrap_or_else(|| Err(shared.disconnected()))
+            };
+            // Boxed, so that those that wait for others do not need the space.
+            return Box::pin(adding).await;
         }
         let (caller, outcome) = oneshot::channel();
         if shared.wait(Waiting { entry, bytes, caller, since: Instant::now() }) {

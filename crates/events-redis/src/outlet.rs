@@ -56,6 +56,11 @@ impl Outlet {
         if self.producer.is_none() && self.confirmation.is_none() {
             return Ok(());
         }
+        // Boxed, since every publish has room for this and few need it.
+        Box::pin(self.prepare_connection()).await
+    }
+
+    async fn prepare_connection(&self) -> Result<(), CommandError> {
         let mut prepared = self.prepared.lock().await;
         let connection = self.client.begin();
         if *prepared == Some(connection) {

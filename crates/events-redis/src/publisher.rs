@@ -165,6 +165,60 @@ impl RedisPublisher {
         Ok(self.gate.send(entry(event, encoded, self.outlet.remembers()), bytes).await?)
     }
 
+    /// Sends a batch as few commands and says of each event what became of it.
+    async fn send_several(&self, events: &[Event]) -> PublishReport {
+        if !events.is_empty() {
+            self.client.ask_for_scripts().await;
+        }
+        let max_bytes = self.capabilities.max_event_bytes;
+        let (encoding, remembered) = (self.encoding, self.outlet.remembers());
+        let mut chunks = Chunks { events, at: 0, max_bytes, encoding, remembered };
+        let mut outcomes: Vec<(usize, Result<MessageId>)> = Vec::with_capacity(events.len());
+        // Single commands that were refused as a script are not sent at once.
+        let at_once = if self.client.scripted() { COMMANDS_ON_THEIR_WAY } else { 1 };
+        let mut on_their_way = FuturesOrdered::new();
+        let mut refusal = None;
+        while let Some(chunk) = chunks.next() {
+            if on_their_way.len() == at_once {
+                outcomes.extend(on_their_way.next().await.unwrap_or_default());
+            }
+            if chunk.batch.is_empty() {
+                outcomes.extend(chunk.refused());
+                continue;
+            }
+            let pass = {
+                let mut pass = pin!(self.pass(&chunk, refusal.take()));
+                loop {
+                    tokio::select! {
+                        biased;
+                        pass = &mut pass => break pass,
+                        // Goes on meanwhile, since it gives up its room only once it was looked at.
+                        Some(sent) = on_their_way.next() => outcomes.extend(sent),
+                    }
+                }
+            };
+            match pass {
+                Ok(pass) => on_their_way.push_back(self.send(chunk, pass)),
+                Err(refused) => {
+                    outcomes.extend(chunk.refuse(&refused));
+                    refusal = Some(refused);
+                }
+            }
+            // Polled at once, so that it keeps its place.
+            outcomes.extend(on_their_way.next().now_or_never().flatten().unwrap_or_default());
+            if chunks.has_more() {
+                // The client's task, which writes it, has the next turn on this thread: the server has this one to do while
+                // the next is encoded.
+                yield_now().await;
+            }
+        }
+        while let Some(sent) = on_their_way.next().await {
+            outcomes.extend(sent);
+        }
+        outcomes.sort_by_key(|(at, _)| *at);
+        PublishReport::new(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+    }
+
     /// Waits for room and for a connection, each for as long as a command may take.
     ///
     /// Where there was none for those before, there is none for those after: they would be out of order, and the whole
@@ -215,56 +269,8 @@ impl EventPublisher for RedisPublisher {
         if let [event] = events {
             return Ok(PublishReport::new(vec![self.send_single(event).await]));
         }
-        if !events.is_empty() {
-            self.client.ask_for_scripts().await;
-        }
-        let max_bytes = self.capabilities.max_event_bytes;
-        let (encoding, remembered) = (self.encoding, self.outlet.remembers());
-        let mut chunks = Chunks { events, at: 0, max_bytes, encoding, remembered };
-        let mut outcomes: Vec<(usize, Result<MessageId>)> = Vec::with_capacity(events.len());
-        // Single commands that were refused as a script are not sent at once.
-        let at_once = if self.client.scripted() { COMMANDS_ON_THEIR_WAY } else { 1 };
-        let mut on_their_way = FuturesOrdered::new();
-        let mut refusal = None;
-        while let Some(chunk) = chunks.next() {
-            if on_their_way.len() == at_once {
-                outcomes.extend(on_their_way.next().await.unwrap_or_default());
-            }
-            if chunk.batch.is_empty() {
-                outcomes.extend(chunk.refused());
-                continue;
-            }
-            let pass = {
-                let mut pass = pin!(self.pass(&chunk, refusal.take()));
-                loop {
-                    tokio::select! {
-                        biased;
-                        pass = &mut pass => break pass,
-                        // Goes on meanwhile, since it gives up its room only once it was looked at.
-                        Some(sent) = on_their_way.next() => outcomes.extend(sent),
-                    }
-                }
-            };
-            match pass {
-                Ok(pass) => on_their_way.push_back(self.send(chunk, pass)),
-                Err(refused) => {
-                    outcomes.extend(chunk.refuse(&refused));
-                    refusal = Some(refused);
-                }
-            }
-            // Polled at once, so that it keeps its place.
-            outcomes.extend(on_their_way.next().now_or_never().flatten().unwrap_or_default());
-            if chunks.has_more() {
-                // The client's task, which writes it, has the next turn on this thread: the server has this one to do while
-                // the next is encoded.
-                yield_now().await;
-            }
-        }
-        while let Some(sent) = on_their_way.next().await {
-            outcomes.extend(sent);
-        }
-        outcomes.sort_by_key(|(at, _)| *at);
-        Ok(PublishReport::new(outcomes.into_iter().map(|(_, outcome)| outcome).collect()))
+        // Boxed, so that the future of a single event, which is made a hundred thousand times a second, is not as large.
+        Ok(Box::pin(self.send_several(events)).await)
     }
 
     async fn close(&self) -> Result<()> {
