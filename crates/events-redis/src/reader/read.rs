@@ -7,7 +7,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::warn;
 
@@ -95,8 +94,6 @@ impl Reader {
         if self.is_ahead_worth_it(entries.len()) {
             self.ahead = false;
             self.send_ahead();
-            // The client's task, which writes it, has the next turn on this thread.
-            yield_now().await;
         }
         self.hand_over(entries, read.since).await;
         Ok(())
