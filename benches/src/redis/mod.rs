@@ -7,9 +7,12 @@ mod publish;
 mod raw;
 mod sink;
 
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+
 use anyhow::Result;
 use test_servers::RedisServer;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::brokers::Stream;
 use crate::options::Options;
@@ -17,7 +20,7 @@ use crate::table::Table;
 use crate::{load, peers};
 use raw::Raw;
 
-/// What every measure needs: a server of the run's own, without persistence, and a runtime as services have it.
+/// What every measure needs: a server of the run's own, without persistence, and a runtime.
 struct Bench<'o> {
     options: &'o Options,
     runtime: Runtime,
@@ -28,7 +31,7 @@ struct Bench<'o> {
 const BACKLOG: &str = "bench:backlog";
 
 pub(crate) fn measure(options: &Options, table: &mut Table) -> Result<()> {
-    let bench = Bench { options, runtime: Runtime::new()?, server: RedisServer::start()? };
+    let bench = Bench { options, runtime: beside_a_server()?, server: RedisServer::start()? };
     publish::batches(&bench, table)?;
     publish::scripts(&bench, table)?;
     publish::meeting(&bench, table)?;
@@ -41,6 +44,16 @@ pub(crate) fn measure(options: &Options, table: &mut Table) -> Result<()> {
     sink::measure(&bench, table)?;
     let fill = |stream: &Stream, count| Raw::connect(bench.server.port())?.fill(&stream.key, count);
     load::measure("Redis", &bench.stream("load").url, &bench.runtime, options, fill, table)
+}
+
+/// A runtime that leaves the server a processor. With a thread for each processor it is measured how the system shares them
+/// among one thread too many: whoever waits for the other to be preempted waits for milliseconds.
+fn beside_a_server() -> Result<Runtime> {
+    let processors = available_parallelism().map_or(1, NonZeroUsize::get);
+    Ok(Builder::new_multi_thread()
+        .worker_threads(processors.saturating_sub(1).max(1))
+        .enable_all()
+        .build()?)
 }
 
 impl Bench<'_> {
