@@ -45,7 +45,8 @@ fn throughput(options: &Options, runtime: &Runtime, table: &mut Table) -> Result
     let batch: Arc<[_]> = sample::batch()?.into();
     let (mut published, mut consumed) = (Pairs::default(), Pairs::default());
     // The first turn only warms up.
-    for turn in 0..=options.rounds() {
+    // Many turns, since the disk is not the same from one to the next.
+    for turn in 0..=3 * options.rounds() {
         let directory = tempfile::tempdir()?;
         let (written, deleted) = bare::measure(&directory.path().join("bare.db"), &bodies, count)?;
         let (publishing, receiving) = ours(runtime, &directory, Arc::clone(&batch), count)?;
