@@ -20,7 +20,7 @@ use mimalloc::MiMalloc;
 use crate::options::{Options, Request};
 use crate::table::Table;
 
-/// As `event-log-sink` has it, and for the same reason: events are allocated by one thread and freed by another.
+/// As `event-log-sink` has it, and for the same reason: an event is a dozen small allocations.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

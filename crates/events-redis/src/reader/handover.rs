@@ -14,8 +14,8 @@ use crate::client::{Burial, Entry, Held};
 use crate::inbox::Ready;
 
 /// After how many events others have a turn: whoever acknowledges waits for a processor as well, and so does the client's
-/// task that writes the next read. As measured: each turn may take the task to another thread, so that fewer cost less, and with
-/// many more the server waits for its read.
+/// task that writes the next read. As measured: a turn may take the reader to another thread, so more turns cost more, and with
+/// fewer the server waits for the read.
 const DECODED_AT_ONCE: usize = 64;
 
 impl Reader {

@@ -207,8 +207,9 @@ impl Reader {
         self.read(demand.max, Some(left.min(self.block)), Some(demand)).await
     }
 
-    /// Whether to read before anybody asks, with so many at hand that `receive` does not find yet. What was given back and what others left behind must not wait for the end of a
-    /// backlog: when it is time to look for that, the next read is one that was asked for.
+    /// Whether to read before anybody asks, with so many at hand that `receive` does not find yet. What was given back and what
+    /// others left behind must not wait for the end of a backlog: when it is time to look for that, the next read is one that
+    /// was asked for.
     fn is_ahead_worth_it(&self, arrived: usize) -> bool {
         let asked = self.inbox.asked();
         self.ahead
